@@ -56,7 +56,7 @@ class WireError(GateError):
     """A message between door and broker that is malformed, oversized, truncated or out of turn."""
 
 
-class BrokerUnavailable(GateError):  # noqa: N818 - a state of the world, named as the design names it
+class BrokerUnavailable(GateError):
     """The broker does not answer, or went away while it was needed."""
 
 

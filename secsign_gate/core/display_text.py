@@ -1,6 +1,8 @@
 """Text that the phone shows."""
 
-_FORBIDDEN = frozenset("&=;%")  # an answer that echoes them raw could be split into forged fields (protocol reference 2.2)
+_FORBIDDEN = frozenset(
+    "&=;%"
+)  # an answer that echoes them raw could be split into forged fields (protocol reference 2.2)
 
 
 def display_text(text: str, limit: int = 255) -> str:

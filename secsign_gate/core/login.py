@@ -1,0 +1,80 @@
+"""One login: who asks, over which SSH connection, with which key, for what."""
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+
+IpAddress = IPv4Address | IPv6Address
+
+
+class Account(NamedTuple):
+    """A Unix account as the password and group databases know it. `groups` are names, primary group first."""
+
+    name: str
+    uid: int
+    home: str
+    shell: str
+    groups: tuple[str, ...]
+
+
+class SshConnection(NamedTuple):
+    """SSH_CONNECTION (ssh(1), ENVIRONMENT). Addresses are None when sshd has no TCP peer (`sshd -i` on pipes)."""
+
+    client_address: IpAddress | None
+    client_port: int
+    server_address: IpAddress | None
+    server_port: int
+
+
+class PublicKey(NamedTuple):
+    """A key or certificate that sshd verified, as in a `publickey` line of ExposeAuthInfo (sshd_config(5)).
+
+    `key_type` is e.g. `ssh-ed25519`; `blob` is the decoded wire encoding (RFC 4253 section 6.6).
+    """
+
+    key_type: str
+    blob: bytes
+
+
+class OtherMethod(NamedTuple):
+    """An authentication method without a key, e.g. `password` or `keyboard-interactive/pam`."""
+
+    name: str
+
+
+AuthenticationMethod = PublicKey | OtherMethod
+
+
+class LoginShell(NamedTuple):
+    """The client asked for a shell."""
+
+
+class Command(NamedTuple):
+    """The client asked for a command or subsystem; `line` is what `$SHELL -c` gets, as bytes, possibly empty."""
+
+    line: bytes
+
+
+Wanted = LoginShell | Command
+
+
+class Login(NamedTuple):
+    """One request to pass the gate.
+
+    `wanted` is what the client asked for. `restriction` is what the key or certificate allows instead
+    (`command="…"`, `force-command`), None if it is unrestricted. `fingerprints` are `SHA256:…` of the keys used,
+    for a certificate that of the certified key. `terminal` says whether a pty was allocated.
+    """
+
+    door: str
+    account: Account
+    connection: SshConnection
+    methods: tuple[AuthenticationMethod, ...]
+    fingerprints: tuple[str, ...]
+    wanted: Wanted
+    restriction: bytes | None
+    terminal: bool
+
+    @property
+    def executes(self) -> Wanted:
+        """What runs if the login is allowed: the key's restriction where there is one, else what was asked for."""
+        return self.wanted if self.restriction is None else Command(self.restriction)

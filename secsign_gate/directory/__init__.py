@@ -1,0 +1,1 @@
+"""Unix account, and where given the key, to SecSign ID."""

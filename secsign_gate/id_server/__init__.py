@@ -1,0 +1,1 @@
+"""The ID server's side: two dialects behind one interface. Its words end here; core/ judges the values."""
