@@ -1,0 +1,126 @@
+"""The door at the other end of a stream, as the broker sees it: what it says is a claim, that it leaves is a fact."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from secsign_gate.core.verdict import Reason
+from secsign_gate.errors import WireError
+from secsign_gate.wire import HEADER, Answer, Ask, FindKeyLines, KeyLines, Left, Message, Progress, decode, frame_length
+
+T = TypeVar("T")
+
+FIRST_MESSAGE_SECONDS = 10.0
+KEY_LINES_SECONDS = 10.0
+_WORDS_OF_A_DOOR = frozenset({Reason.CLIENT_LEFT, Reason.INTERRUPTED, Reason.NO_SHELL})
+
+
+class DoorLeftError(Exception):
+    """The door went away, or said that it would."""
+
+
+class Door:
+    """One door's stream. Reading never stops, so that a door that leaves is noticed at once."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._key_lines: asyncio.Future[KeyLines] | None = None
+        self._gone: asyncio.Future[Reason | None] = asyncio.get_running_loop().create_future()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def claim(self) -> Ask:
+        """Return the door's question. Raises WireError if the first message is no question, or does not come."""
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
+                message = await self._receive()
+        except TimeoutError:
+            raise WireError(f"no question came within {FIRST_MESSAGE_SECONDS:.0f} s") from None
+        except (EOFError, OSError):
+            raise WireError("the door went away without a question") from None
+        if not isinstance(message, Ask):
+            raise WireError("the first message is not a question")
+        self._listening = asyncio.create_task(self._listen())
+        return message
+
+    async def find_key_lines(self, needles: tuple[bytes, ...], paths: list[str]) -> KeyLines:
+        """Have the door read the user's key files. Raises WireError if it answers too late, DoorLeftError if not."""
+        self._key_lines = asyncio.get_running_loop().create_future()
+        await self._send(FindKeyLines(list(needles), [path.encode("utf-8", "surrogateescape") for path in paths]))
+        try:
+            async with asyncio.timeout(KEY_LINES_SECONDS):
+                return await self.unless_it_leaves(_result_of(self._key_lines))
+        except TimeoutError:
+            raise WireError("the door does not say what is in the key files") from None
+
+    async def tell(self, progress: Progress) -> None:
+        """Show the person where the approval stands. A door that has left is noticed elsewhere."""
+        await self._send(progress)
+
+    async def answer(self, answer: Answer) -> None:
+        """Say how the login ends."""
+        await self._send(answer)
+
+    async def unless_it_leaves(self, work: Coroutine[None, None, T]) -> T:
+        """Return the result of `work`; stop it and raise DoorLeftError if the door leaves before."""
+        task = asyncio.ensure_future(work)
+        try:
+            either: set[asyncio.Future[Any]] = {task, self._gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise DoorLeftError
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    def why_it_left(self) -> Reason:
+        """Return why the door has left, as far as it said."""
+        said = self._gone.result() if self._gone.done() else None
+        return said or Reason.CLIENT_LEFT
+
+    async def objection_within(self, seconds: float) -> Reason | None:
+        """Wait until the door leaves. Return what it said on leaving, None if it said nothing: an exec is silent."""
+        done, _ = await asyncio.wait({self._gone}, timeout=seconds)
+        return self._gone.result() if done else None
+
+    async def close(self) -> None:
+        """Close the stream."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
+        self._writer.close()
+
+    async def _listen(self) -> None:
+        """Take what the door sends until it leaves. A door that breaks the rules has left."""
+        said = None
+        try:
+            while True:
+                message = await self._receive()
+                if isinstance(message, KeyLines) and self._key_lines is not None and not self._key_lines.done():
+                    self._key_lines.set_result(message)
+                    continue
+                if isinstance(message, Left) and message.why in _WORDS_OF_A_DOOR:
+                    said = Reason(message.why)
+                break
+        except (EOFError, OSError, WireError):
+            pass  # gone, or not to be talked with any more: the same to us
+        finally:
+            if not self._gone.done():
+                self._gone.set_result(said)
+
+    async def _receive(self) -> Message:
+        length = frame_length(await self._reader.readexactly(HEADER))
+        return decode(await self._reader.readexactly(length))
+
+    async def _send(self, message: FindKeyLines | Progress | Answer) -> None:
+        try:
+            self._writer.write(message.encode())
+            await self._writer.drain()
+        except OSError:
+            pass  # `_listen` sees the same end of the stream and says so
+
+
+async def _result_of(future: "asyncio.Future[T]") -> T:
+    return await future

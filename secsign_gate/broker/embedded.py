@@ -1,0 +1,71 @@
+"""The broker for one login, started by the door: `python3 -I -m secsign_gate.broker.embedded CONFIG`.
+
+Standard input is the door's stream. This process has the user's uid like the door, so what it may read the user may
+read; it lives in a session of its own, so that it can withdraw the push when the client has gone.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from secsign_gate.broker.audit import Audit
+from secsign_gate.broker.case import Case
+from secsign_gate.broker.door import Door
+from secsign_gate.broker.serve import serve
+from secsign_gate.broker.world import World
+from secsign_gate.config import Settings, load_settings
+from secsign_gate.config.settings import AuditSettings
+from secsign_gate.core.verdict import Reason, refuse
+from secsign_gate.directory.users_file import load_users
+from secsign_gate.errors import AuditError, ConfigError, WireError
+from secsign_gate.id_server.interface import IdServer
+
+
+def main() -> None:
+    """Serve the door on standard input, then end."""
+    # The door waits for its child before it becomes the user's shell, which must not find one: let go of it now.
+    if os.fork():
+        os._exit(0)
+    stream = socket.socket(fileno=0)
+    asyncio.run(_main(stream, sys.argv[1]))
+
+
+async def _main(stream: socket.socket, path: str) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=stream)
+    door = Door(reader, writer)
+    try:
+        settings = load_settings(path)
+        world = World(settings, load_users(settings.users_file), Audit(settings.audit), lambda: _id_server(settings))
+    except ConfigError as error:
+        with suppress(WireError):  # nobody asked
+            await _refuse_for_want_of_orders(door, error)
+    else:
+        try:
+            await serve(door, os.getuid(), world)
+        finally:
+            await world.aclose()
+    await door.close()
+
+
+def _id_server(settings: Settings) -> IdServer:
+    """Connect only when a push is due: the client's libraries cost more time than all else of an exempt login."""
+    from secsign_gate.id_server.dialects import id_server  # noqa: PLC0415
+
+    return id_server(settings.id_server)
+
+
+async def _refuse_for_want_of_orders(door: Door, error: ConfigError) -> None:
+    """Refuse, as a guard does that cannot read its orders, and record it where an administrator looks by default."""
+    claim = await door.claim()
+    case = Case(claim, os.getuid(), World.new_reference(), World.clock())
+    verdict = refuse(Reason.CONFIGURATION_ERROR, str(error))
+    with suppress(AuditError):
+        Audit(AuditSettings(syslog=True, file=None)).record(case.record(verdict, datetime.now(UTC), 0.0))
+    await door.answer(case.refusal(verdict, 0.0, speak=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Serve one door from its question to its end. The same for the embedded broker and for a daemon."""
+
+from contextlib import suppress
+
+from secsign_gate.broker.case import Case
+from secsign_gate.broker.decide import decide
+from secsign_gate.broker.door import Door
+from secsign_gate.broker.world import World
+from secsign_gate.core.verdict import Allow, refuse
+from secsign_gate.errors import AuditError, WireError
+
+# After an allow the door looks once more whether its client is there, greets, runs ~/.ssh/rc and is gone by exec.
+HAND_OVER_SECONDS = 60.0
+
+
+async def serve(door: Door, uid: int, world: World) -> None:
+    """Hear, decide, answer. `uid` is the kernel's word for who is at the other end of the stream."""
+    try:
+        claim = await door.claim()
+    except WireError:
+        return  # nobody asked for anything, so nobody gets anything
+    case = Case(claim, uid, world.new_reference(), world.clock())
+    verdict = await decide(case, door, world)
+    await door.answer(case.answer(verdict, world.clock(), world.settings.sshd, speak=world.settings.messages.after))
+    if isinstance(verdict, Allow):
+        await _hand_over_watched(case, door, world)
+
+
+async def _hand_over_watched(case: Case, door: Door, world: World) -> None:
+    """Add to the record if what was allowed was not taken up: the client had left, or there was no shell."""
+    why = await door.objection_within(HAND_OVER_SECONDS)
+    if why is not None:
+        with suppress(AuditError):  # nothing took effect that would have to be on record
+            world.record(case, refuse(why, "allowed, but not taken up"))

@@ -1,0 +1,43 @@
+"""SSH_CONNECTION, as sshd sets it last of all and no client can (ssh(1), ENVIRONMENT)."""
+
+from ipaddress import ip_address
+
+from secsign_gate.core.login import IpAddress, SshConnection
+from secsign_gate.errors import ClaimError
+
+_FIELDS = 4
+_MAX_LENGTH = 256
+_MAX_PORT = 65535
+_NO_SOCKET = ("UNKNOWN", "65535")  # what `sshd -i` says of pipes
+
+
+def parse_ssh_connection(text: bytes) -> SshConnection:
+    """Return the connection that SSH_CONNECTION names: client address, client port, server address, server port.
+
+    An address of an interface (`fe80::1%eth0`) keeps its scope. Raises ClaimError for anything that sshd would not say.
+    """
+    if not text:
+        raise ClaimError("SSH_CONNECTION is missing; this program is started by sshd, see the README")
+    if len(text) > _MAX_LENGTH or not text.isascii():
+        raise ClaimError("SSH_CONNECTION is not what sshd sets; check AcceptEnv and PermitUserEnvironment")
+    fields = text.decode("ascii").split(" ")
+    if len(fields) != _FIELDS:
+        raise ClaimError("SSH_CONNECTION does not have four fields; check AcceptEnv and PermitUserEnvironment")
+    client_address, client_port = _end(fields[0], fields[1])
+    server_address, server_port = _end(fields[2], fields[3])
+    return SshConnection(client_address, client_port, server_address, server_port)
+
+
+def _end(address: str, port: str) -> tuple[IpAddress | None, int]:
+    if (address, port) == _NO_SOCKET:
+        return None, _MAX_PORT
+    if not port.isdigit() or len(port) > len(str(_MAX_PORT)) or int(port) > _MAX_PORT:
+        raise ClaimError("SSH_CONNECTION holds a port that is none; check AcceptEnv and PermitUserEnvironment")
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        raise ClaimError(
+            "SSH_CONNECTION holds an address that is none; check AcceptEnv and PermitUserEnvironment"
+        ) from None
+    mapped = parsed.ipv4_mapped if parsed.version == 6 else None  # noqa: PLR2004 - the IP version
+    return mapped or parsed, int(port)

@@ -1,0 +1,112 @@
+"""Become what sshd would have started, without a trace: argv, environment, signals, descriptors, greetings.
+
+What is undone here is what a forced command, the login shell in between, CPython and our own drop-in add. Nothing of
+this runs before a verdict that allows.
+"""
+
+import _signal  # type: ignore[import-not-found] # `signal` would load enum, for milliseconds; this is its C part
+import posix
+import pwd
+import sys
+
+from secsign_gate.errors import GateError
+from secsign_gate.wire import Answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it (POSIX, Exit Status for Commands)
+
+# What `SetEnv` in sshd_config.d/ puts in the way of the user's start-up files and of the loader, value by value.
+# HOME gets its real value back; the others were not there. A test holds the drop-in against this table.
+HARDENING: dict[bytes, bytes] = {
+    b"HOME": b"/nonexistent",
+    b"ZDOTDIR": b"/nonexistent",
+    b"XDG_CONFIG_HOME": b"/nonexistent",
+    b"BASH_ENV": b"",
+    b"ENV": b"",
+    b"LD_AUDIT": b"",
+    b"LD_LIBRARY_PATH": b"",
+    b"LD_PRELOAD": b"",
+}
+# What the login shell between sshd and us adds on its own; sshd sets none of them.
+_FROM_THE_SHELL = (b"PWD", b"OLDPWD", b"SHLVL", b"_")
+_ORIGINAL_COMMAND = b"SSH_ORIGINAL_COMMAND"
+
+
+class NothingToExecError(GateError):
+    """There was nothing to become. `exit_status` is what a shell would give."""
+
+    def __init__(self, sentence: str, exit_status: int) -> None:
+        self.exit_status = exit_status
+        super().__init__(sentence)
+
+
+def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
+    """Exec what `answer` orders. `environ` is the block that this process was started with.
+
+    Raises NothingToExecError if that fails; ~/.ssh/rc has run by then, and the greeting has been shown.
+    """
+    try:
+        account = pwd.getpwuid(posix.getuid())
+    except KeyError:
+        raise NothingToExecError(f"no account has the uid {posix.getuid()}", _NOT_FOUND) from None
+    shell = in_bytes(account.pw_shell) or b"/bin/sh"  # passwd(5)
+    home = in_bytes(account.pw_dir)
+    environ = environ_for(answer, environ, home)
+    # CPython ignores both for itself, and what is ignored stays ignored across an exec.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    variables = dict(_split(entry) for entry in environ)
+    if answer.user_rc:
+        from secsign_gate.doors.user_rc import run_user_rc  # noqa: PLC0415 - few have one
+
+        run_user_rc(shell, home, variables)
+    if answer.motd_files or answer.mail_notice or answer.last_login:
+        from secsign_gate.doors.greeting import greet  # noqa: PLC0415 - only a login shell greets
+
+        greet(answer, account.pw_name, home, variables)
+    program, arguments = _program(answer, shell)
+    try:
+        posix.execve(program, arguments, variables)
+    except OSError as error:
+        name = program.decode("ascii", "backslashreplace")
+        status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
+        raise NothingToExecError(f"cannot run {name} ({error.strerror})", status) from None
+
+
+def _program(answer: Answer, shell: bytes) -> tuple[bytes, list[bytes]]:
+    """Return what to exec and its arguments, argv[0] first, as session.c of sshd chooses them."""
+    if answer.program:
+        return answer.program[0], list(answer.program)
+    name = shell.rpartition(b"/")[2]
+    if answer.command is None:
+        return shell, [b"-" + name]
+    return shell, [name, b"-c", answer.command]
+
+
+def environ_for(answer: Answer, environ: list[bytes], home: bytes) -> list[bytes]:
+    """Return the environment that sshd would have given, from the block `environ` that came through the shell."""
+    result = []
+    for entry in environ:
+        name, value = _split(entry)
+        if name in _FROM_THE_SHELL or name == _ORIGINAL_COMMAND:
+            continue
+        if HARDENING.get(name) != value:
+            result.append(entry)
+        elif name == b"HOME":
+            result.append(b"HOME=" + home)
+    if answer.original_command is not None:
+        result.append(_ORIGINAL_COMMAND + b"=" + answer.original_command)
+    return result
+
+
+def _split(entry: bytes) -> tuple[bytes, bytes]:
+    name, _, value = entry.partition(b"=")
+    return name, value
+
+
+def in_bytes(text: str) -> bytes:
+    """Return what the kernel or the C library gave as text in the bytes that it was."""
+    return text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())

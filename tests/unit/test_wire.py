@@ -1,0 +1,131 @@
+"""The messages between door and broker: what goes in comes out, and nothing else does."""
+
+import pytest
+
+from secsign_gate import wire
+from secsign_gate.errors import WireError
+
+ASK = wire.Ask(
+    door="force_command",
+    ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
+    auth_info=b"publickey ssh-ed25519 AAAA\n",
+    auth_info_problem="",
+    command=b"printf '\xff\xfe'",
+    terminal=False,
+    started_by_key=False,
+    restricted_to=None,
+)
+PROGRESS = wire.Progress(
+    stage="pushed",
+    account="alice",
+    host="web1",
+    secsign_id="alice",
+    seconds_left=60,
+    wants="a shell",
+    phone_text="alice@web1",
+    access_pass=b"\x89PNG",
+    speak=True,
+)
+ANSWER = wire.Answer(
+    allowed=True,
+    why="approved",
+    reference="7F3K",
+    waited=4,
+    program=(b"/usr/lib/openssh/sftp-server", b"-l"),
+    command=b"",
+    original_command=b"uptime",
+    user_rc=True,
+    motd_files=(b"/etc/motd",),
+    mail_notice=True,
+    last_login=True,
+)
+MESSAGES = [
+    ASK,
+    wire.FindKeyLines([b"AAAA"], [b"/home/alice/.ssh/authorized_keys"]),
+    wire.KeyLines([(b"/home/alice/.ssh/authorized_keys", 3, b"ssh-ed25519 AAAA\xff")]),
+    PROGRESS,
+    ANSWER,
+    wire.Left("client_left"),
+]
+
+
+def fields(message):
+    return {name: getattr(message, name) for name in message.__slots__}
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_arrives_as_it_was_sent(message):
+    frame = message.encode()
+    assert wire.frame_length(frame[: wire.HEADER]) == len(frame) - wire.HEADER
+    arrived = wire.decode(frame[wire.HEADER :])
+    assert type(arrived) is type(message)
+    assert fields(arrived) == fields(message)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_truncated_message_is_an_error_at_every_length(message):
+    frame = message.encode()[wire.HEADER :]
+    for length in range(len(frame)):
+        with pytest.raises(WireError):
+            wire.decode(frame[:length])
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_with_something_behind_it_is_an_error(message):
+    with pytest.raises(WireError, match="longer than it says"):
+        wire.decode(message.encode()[wire.HEADER :] + b"\0")
+
+
+def test_an_empty_command_is_not_an_absent_one():
+    for command in (None, b"", b"x"):
+        ask = wire.Ask(**{**fields(ASK), "command": command})
+        assert wire.decode(ask.encode()[wire.HEADER :]).command == command
+
+
+def test_an_unknown_kind_is_an_error():
+    for number in set(range(256)) - {1, 2, 3, 11, 12, 13}:
+        with pytest.raises(WireError, match=f"unknown kind {number}"):
+            wire.decode(bytes([number]))
+    with pytest.raises(WireError, match="empty"):
+        wire.decode(b"")
+
+
+def test_an_oversized_message_is_neither_sent_nor_taken():
+    with pytest.raises(WireError, match="over the limit"):
+        wire.Ask(**{**fields(ASK), "command": b"x" * wire.MAX_FRAME}).encode()
+    with pytest.raises(WireError, match="announces"):
+        wire.frame_length((wire.MAX_FRAME + 1).to_bytes(4, "big"))
+    with pytest.raises(WireError, match="announces"):
+        wire.frame_length(b"\0\0\0\0")
+
+
+def test_the_longest_command_that_sshd_accepts_fits():
+    ask = wire.Ask(**{**fields(ASK), "command": b"x" * 131_072, "auth_info": b"y" * 65_536})
+    assert wire.decode(ask.encode()[wire.HEADER :]).command == b"x" * 131_072
+
+
+def test_a_boolean_is_0_or_1():
+    frame = bytearray(wire.Answer(allowed=False, why="x").encode()[wire.HEADER :])
+    for value in range(2, 256):
+        frame[1] = value
+        with pytest.raises(WireError, match="boolean"):
+            wire.decode(bytes(frame))
+
+
+def test_a_list_cannot_be_absurdly_long():
+    frame = bytes([wire.KEY_LINES]) + (2**32 - 1).to_bytes(4, "big")
+    with pytest.raises(WireError, match="lists"):
+        wire.decode(frame)
+
+
+def test_door_and_broker_of_different_versions_do_not_talk():
+    frame = bytearray(ASK.encode()[wire.HEADER :])
+    frame[4] = 99
+    with pytest.raises(WireError, match="different versions"):
+        wire.decode(bytes(frame))
+
+
+def test_text_is_utf_8():
+    frame = bytes([wire.LEFT]) + (1).to_bytes(4, "big") + b"\xff"
+    with pytest.raises(WireError, match="UTF-8"):
+        wire.decode(frame)
