@@ -293,13 +293,13 @@ class Answer:
 
     The rest are the orders for the hand-over. `program` is run as it is, without a shell, unless it is empty; then
     `command` is what the shell gets with `-c`, None for a login shell. `original_command` goes into
-    SSH_ORIGINAL_COMMAND, None leaves it out. `user_rc`: sshd would have run ~/.ssh/rc. `motd_files`, `mail_notice` and
-    `last_login`: what it would have shown before a login shell.
+    SSH_ORIGINAL_COMMAND, None leaves it out. `keep_auth_info`: SSH_USER_AUTH stays. `user_rc`: run ~/.ssh/rc first.
+    `motd_files`, `mail_notice` and `last_login`: what to show before a login shell.
     """
 
     __slots__ = (
-        "allowed", "command", "detail", "last_login", "mail_notice", "motd_files", "original_command", "program",
-        "reference", "speak", "user_rc", "waited", "why",
+        "allowed", "command", "detail", "keep_auth_info", "last_login", "mail_notice", "motd_files",
+        "original_command", "program", "reference", "speak", "user_rc", "waited", "why",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a message has the fields it has; all are named at the call
@@ -314,6 +314,7 @@ class Answer:
         program: tuple[bytes, ...] = (),
         command: bytes | None = None,
         original_command: bytes | None = None,
+        keep_auth_info: bool = False,
         user_rc: bool = False,
         motd_files: tuple[bytes, ...] = (),
         mail_notice: bool = False,
@@ -328,6 +329,7 @@ class Answer:
         self.program = program
         self.command = command
         self.original_command = original_command
+        self.keep_auth_info = keep_auth_info
         self.user_rc = user_rc
         self.motd_files = motd_files
         self.mail_notice = mail_notice
@@ -346,6 +348,7 @@ class Answer:
             + _strings(self.program)
             + _optional_string(self.command)
             + _optional_string(self.original_command)
+            + _boolean(self.keep_auth_info)
             + _boolean(self.user_rc)
             + _strings(self.motd_files)
             + _boolean(self.mail_notice)
@@ -365,6 +368,7 @@ class Answer:
             program=tuple(reader.strings()),
             command=reader.optional_string(),
             original_command=reader.optional_string(),
+            keep_auth_info=reader.boolean(),
             user_rc=reader.boolean(),
             motd_files=tuple(reader.strings()),
             mail_notice=reader.boolean(),

@@ -1,5 +1,6 @@
 """What is known of one login so far: for the record, for the person who waits, and for the answer."""
 
+from secsign_gate.broker.audit_record import Certificate, Event, Record
 from secsign_gate.core.approval import Approval
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest
 from secsign_gate.core.login import Login
@@ -23,6 +24,7 @@ class Case:
         self.login: Login | None = None
         self.user_rc_permitted = False
         self.request: PushRequest | None = None
+        self.certificate: Certificate | None = None
         self.auth_session: AuthSession | None = None
 
     def progress(self, stage: str, seconds_left: float, host: str, *, speak: bool) -> Progress:
@@ -40,6 +42,23 @@ class Case:
             phone_text=phone_text(self.request),
             access_pass=(self.auth_session.access_pass or b"") if pass_is_news and self.auth_session else b"",
             speak=speak,
+        )
+
+    def record(self, verdict: Verdict, time: float, waited: float, event: Event = Event.VERDICT) -> Record:
+        """Return what goes on record. `time` is in seconds since the epoch, `waited` in seconds."""
+        return Record(
+            time=time,
+            event=event,
+            reference=self.reference,
+            verdict=verdict,
+            door=self.claim.door,
+            account=self.login.account.name if self.login else "",
+            uid=self.uid,
+            login=self.login,
+            certificate=self.certificate,
+            secsign_id=self.request.secsign_id if self.request else None,
+            auth_session_id=self.auth_session.id if self.auth_session else None,
+            waited=waited,
         )
 
     def refusal(self, verdict: Refuse, now: float, *, speak: bool) -> Answer:
@@ -69,6 +88,7 @@ class Case:
             program=todo.program,
             command=todo.command,
             original_command=todo.original_command,
+            keep_auth_info=sshd.expose_auth_info,
             user_rc=todo.user_rc,
             motd_files=tuple(path.encode() for path in sshd.motd_files) if todo.greet else (),
             mail_notice=todo.greet and sshd.mail_notice,

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
+from time import time
 
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.case import Case
@@ -63,7 +63,7 @@ async def _refuse_for_want_of_orders(door: Door, error: ConfigError) -> None:
     case = Case(claim, os.getuid(), World.new_reference(), World.clock())
     verdict = refuse(Reason.CONFIGURATION_ERROR, str(error))
     with suppress(AuditError):
-        Audit(AuditSettings(syslog=True, file=None)).record(case.record(verdict, datetime.now(UTC), 0.0))
+        Audit(AuditSettings(syslog=True, file=None)).record(case.record(verdict, time(), 0.0))
     await door.answer(case.refusal(verdict, 0.0, speak=True))
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.decide import decide
 from secsign_gate.broker.door import Door
@@ -31,4 +32,4 @@ async def _hand_over_watched(case: Case, door: Door, world: World) -> None:
     why = await door.objection_within(HAND_OVER_SECONDS)
     if why is not None:
         with suppress(AuditError):  # nothing took effect that would have to be on record
-            world.record(case, refuse(why, "allowed, but not taken up"))
+            world.record(case, refuse(why), Event.CLIENT_LEFT_BEFORE_HAND_OVER)

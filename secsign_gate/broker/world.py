@@ -5,10 +5,10 @@ import os
 import random
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time
 
 from secsign_gate.broker.audit import Audit
+from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
 from secsign_gate.config import Settings
 from secsign_gate.core.approval import Approval, is_used_up
@@ -58,9 +58,9 @@ class World:
         """Return a word by which a person and an auditor can name the same login."""
         return "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(_REFERENCE_LENGTH))
 
-    def record(self, case: Case, verdict: Verdict) -> None:
+    def record(self, case: Case, verdict: Verdict, event: Event = Event.VERDICT) -> None:
         """Put `verdict` on record. Raises AuditError if that is not certain; it must not take effect then."""
-        self.audit.record(case.record(verdict, datetime.now(UTC), self.clock() - case.started))
+        self.audit.record(case.record(verdict, time(), self.clock() - case.started, event))
 
     def tidy_up(self, opening: "asyncio.Task[AuthSession]", approval: Approval | None) -> None:
         """Withdraw or dispose of an auth session, behind the back of the person who has got the answer by then."""

@@ -13,8 +13,9 @@ class SshdSettings(NamedTuple):
 
     `authorized_keys_files`: patterns as in sshd_config(5) AuthorizedKeysFile. `authorized_keys_elsewhere`: what to
     make of a key that none of them holds. `trusted_user_ca_keys`, `authorized_principals_files`: paths and patterns.
-    `subsystems`: the command texts of the Subsystem lines. `sftp_server`: what runs for `internal-sftp`.
-    `motd_files`, `mail_notice`, `last_login`: what a login shell is greeted with.
+    `expose_auth_info`: whether sessions had SSH_USER_AUTH before there was a gate. `subsystems`: the command texts of
+    the Subsystem lines. `sftp_server`: what runs for `internal-sftp`. `motd_files`, `mail_notice`, `last_login`: what
+    a login shell is greeted with.
     """
 
     authorized_keys_files: tuple[str, ...]
@@ -22,6 +23,7 @@ class SshdSettings(NamedTuple):
     trusted_user_ca_keys: tuple[str, ...]
     authorized_principals_files: tuple[str, ...]
     permit_user_rc: bool
+    expose_auth_info: bool
     subsystems: tuple[bytes, ...]
     sftp_server: str
     motd_files: tuple[str, ...]

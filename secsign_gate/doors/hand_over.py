@@ -19,20 +19,28 @@ if TYPE_CHECKING:
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it (POSIX, Exit Status for Commands)
 
 # What `SetEnv` in sshd_config.d/ puts in the way of the user's start-up files and of the loader, value by value.
-# HOME gets its real value back; the others were not there. A test holds the drop-in against this table.
+# HOME gets its real value back, the others were not there; another value is an administrator's own and stays.
+# A test holds the drop-in against this table.
 HARDENING: dict[bytes, bytes] = {
     b"HOME": b"/nonexistent",
     b"ZDOTDIR": b"/nonexistent",
-    b"XDG_CONFIG_HOME": b"/nonexistent",
+    b"XDG_CONFIG_HOME": b"/etc",
+    b"XDG_DATA_HOME": b"/usr/share",
+    b"XDG_DATA_DIRS": b"/usr/share",
+    b"fish_function_path": b"/usr/share/fish/functions",
     b"BASH_ENV": b"",
     b"ENV": b"",
-    b"LD_AUDIT": b"",
-    b"LD_LIBRARY_PATH": b"",
+    b"BASH_FUNC_exec%%": b"",
     b"LD_PRELOAD": b"",
+    b"LD_LIBRARY_PATH": b"",
+    b"LD_AUDIT": b"",
+    b"GCONV_PATH": b"",
+    b"LOCPATH": b"",
 }
-# What the login shell between sshd and us adds on its own; sshd sets none of them.
-_FROM_THE_SHELL = (b"PWD", b"OLDPWD", b"SHLVL", b"_")
-_ORIGINAL_COMMAND = b"SSH_ORIGINAL_COMMAND"
+# What the login shell between sshd and us adds on its own or fills; sshd sets none of them. A__z is ksh's.
+_FROM_ANY_SHELL = frozenset((b"PWD", b"OLDPWD", b"SHLVL", b"SHELLOPTS", b"_", b"A__z"))
+_FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP", b"HOST", b"NLSPATH"))
+_FROM_THE_GATE = frozenset((b"SSH_ORIGINAL_COMMAND", b"SSH_USER_AUTH"))
 
 
 class NothingToExecError(GateError):
@@ -54,7 +62,7 @@ def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
         raise NothingToExecError(f"no account has the uid {posix.getuid()}", _NOT_FOUND) from None
     shell = in_bytes(account.pw_shell) or b"/bin/sh"  # passwd(5)
     home = in_bytes(account.pw_dir)
-    environ = environ_for(answer, environ, home)
+    environ = environ_for(answer, environ, home, shell)
     # CPython ignores both for itself, and what is ignored stays ignored across an exec.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
@@ -86,19 +94,22 @@ def _program(answer: Answer, shell: bytes) -> tuple[bytes, list[bytes]]:
     return shell, [name, b"-c", answer.command]
 
 
-def environ_for(answer: Answer, environ: list[bytes], home: bytes) -> list[bytes]:
-    """Return the environment that sshd would have given, from the block `environ` that came through the shell."""
+def environ_for(answer: Answer, environ: list[bytes], home: bytes, shell: bytes) -> list[bytes]:
+    """Return the environment that sshd would have given, from the block `environ` that came through `shell`."""
+    ours = _FROM_ANY_SHELL | _FROM_THE_GATE
+    if answer.keep_auth_info:
+        ours -= {b"SSH_USER_AUTH"}
+    if shell.rpartition(b"/")[2] in (b"tcsh", b"csh"):
+        ours |= _FROM_TCSH
     result = []
     for entry in environ:
         name, value = _split(entry)
-        if name in _FROM_THE_SHELL or name == _ORIGINAL_COMMAND:
-            continue
-        if HARDENING.get(name) != value:
+        if name not in ours and HARDENING.get(name) != value:
             result.append(entry)
         elif name == b"HOME":
             result.append(b"HOME=" + home)
     if answer.original_command is not None:
-        result.append(_ORIGINAL_COMMAND + b"=" + answer.original_command)
+        result.append(b"SSH_ORIGINAL_COMMAND=" + answer.original_command)
     return result
 
 

@@ -5,13 +5,15 @@ from _stat import S_ISREG
 
 from secsign_gate.wire import FindKeyLines, KeyLines
 
+_READ_OVER = b"\v\f\r"
 _FILE_LIMIT = 8 * 1024 * 1024  # bytes; sshd has none, a person has one
 
 
 def find_key_lines(wanted: FindKeyLines) -> KeyLines:
     """Return every line that contains one of the needles, file by file, in order.
 
-    A file that is missing, unreadable or no file is passed over, as sshd passes it over.
+    Bytes over which sshd reads within a key are left out for the search. A file that is missing, unreadable or no
+    file is passed over, as sshd passes it over.
     """
     lines = []
     for path in wanted.paths:
@@ -19,10 +21,10 @@ def find_key_lines(wanted: FindKeyLines) -> KeyLines:
             content = _read(path)
         except OSError:
             continue
-        if any(needle in content for needle in wanted.needles):
-            for number, line in enumerate(content.split(b"\n"), 1):
-                if any(needle in line for needle in wanted.needles):
-                    lines.append((path, number, line))
+        for number, line in enumerate(content.split(b"\n"), 1):
+            searched = line.translate(None, _READ_OVER)
+            if any(needle in searched for needle in wanted.needles):
+                lines.append((path, number, line))
     return KeyLines(lines)
 
 

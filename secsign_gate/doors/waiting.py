@@ -3,7 +3,6 @@
 import posix
 from time import monotonic
 
-from secsign_gate.core.verdict import REFUSED, Reason, exit_status
 from secsign_gate.terminal import words
 from secsign_gate.wire import Answer, Progress
 
@@ -53,6 +52,8 @@ class Waiting:
             self._screen.end(sentence)
         elif answer.speak or self._on_terminal():
             self._say(sentence)
+        from secsign_gate.core.verdict import REFUSED, Reason, exit_status  # noqa: PLC0415 - not while anybody waits
+
         try:
             return exit_status(Reason(answer.why))
         except ValueError:

@@ -1,0 +1,38 @@
+# Everything that these targets make lies in .venv and .cache below this folder; the machine stays as it was.
+
+PYTHON := /usr/bin/python3
+HOST := tests/private_host
+EXTRAS := simulator test
+PYTEST_ARGUMENTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check clean
+
+help:
+	@echo 'make demo    a real sshd with the gate, a phone in your browser, a shell once you accept'
+	@echo '             (make demo </dev/null: accepts by itself, shows ssh, scp, rsync, sftp, and what is refused)'
+	@echo 'make test    all tests, on a private host in namespaces of its own; needs root'
+	@echo '             (PYTEST_ARGUMENTS="tests/unit -k policy" chooses)'
+	@echo 'make check   format, lint and types'
+	@echo 'make clean   removes what these commands made: .venv, .cache and the like'
+	@echo
+	@echo 'On a fresh Debian 12 nothing has to be installed first: packages are unpacked into .cache, not installed.'
+
+venv:
+	@$(PYTHON) -B $(HOST)/virtual_environment.py $(EXTRAS)
+
+demo: venv
+	@$(PYTHON) -B $(HOST)/enter.py --with demo --share-network -- python3 -B examples/demo/demo.py
+
+test: venv
+	@$(PYTHON) -B $(HOST)/enter.py --with host --with browser -- pytest $(PYTEST_ARGUMENTS)
+
+check: EXTRAS := simulator test check
+check: venv
+	.venv/bin/python3 -m ruff format --check .
+	.venv/bin/python3 -m ruff check .
+	.venv/bin/python3 -m mypy
+
+clean:
+	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find secsign_gate tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

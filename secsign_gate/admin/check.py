@@ -1,0 +1,151 @@
+"""`secsign-gate check`: every mistake in the files that the gate takes orders from, and what a login would meet."""
+
+import json
+import pwd
+
+import click
+
+from secsign_gate.admin.rehearsal import Described, Rehearsal, rehearse
+from secsign_gate.config import Settings, load_settings
+from secsign_gate.config.reader import DEFAULT_PATH, users_file_named_in
+from secsign_gate.core.verdict import CONFIGURATION_ERROR
+from secsign_gate.directory.users_file import Users, load_users
+from secsign_gate.errors import ConfigError, Problem
+
+
+_HELP = """Load the configuration and the users file, and tell every problem at once, or a summary.
+
+\b
+Examples:
+  secsign-gate check
+  secsign-gate check --account alice
+  secsign-gate check --account deploy --fingerprint SHA256:... --command uptime
+  secsign-gate check --account nagios --client 192.0.2.7 --json
+
+Nobody is asked and nothing is changed. Exit status: 0 if all is in order, 78 if not.
+"""
+
+
+@click.command(help=_HELP)
+@click.option("--config", "path", default=DEFAULT_PATH, show_default=True, help="The configuration to check.")
+@click.option("--account", help="Tell what a login to this account would meet.")
+@click.option("--fingerprint", "fingerprints", multiple=True, help="... with the key of this fingerprint (SHA256:...).")
+@click.option("--command", help="... for this command, instead of a shell.")
+@click.option("--client", help="... from this address.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def check(  # noqa: PLR0913 - one parameter for each option
+    ctx: click.Context,
+    *,
+    path: str,
+    account: str | None,
+    fingerprints: tuple[str, ...],
+    command: str | None,
+    client: str | None,
+    as_json: bool,
+) -> None:
+    """Load what the gate would load, and print what is wrong with it or what it says."""
+    if account is None and (fingerprints or command is not None or client is not None):
+        raise click.UsageError("--fingerprint, --command and --client describe a login: add --account.", ctx)
+    problems, settings, users = _load(path)
+    if settings is None or users is None:
+        if not as_json:
+            raise ConfigError(problems)
+        click.echo(json.dumps({"ok": False, "configuration": path, "problems": [*map(_fields, problems)]}, indent=2))
+        ctx.exit(CONFIGURATION_ERROR)
+    rehearsal = None
+    if account is not None:
+        rehearsal = rehearse(Described(account, fingerprints, command, client), settings, users)
+    notes = _notes(users)
+    if as_json:
+        click.echo(json.dumps(_report(settings, users, notes, rehearsal), indent=2))
+        return
+    for line in _summary(settings, users):
+        click.echo(line)
+    for note in notes:
+        click.echo(f"{click.style('note', fg='yellow')}: {note}")
+    if rehearsal is not None:
+        click.echo(f"{click.style(rehearsal.outcome, bold=True)}: {rehearsal.sentence}")
+
+
+def _load(path: str) -> tuple[list[Problem], Settings | None, Users | None]:
+    """Load both files, the second although the first may be wrong."""
+    problems: list[Problem] = []
+    settings, users = None, None
+    try:
+        settings = load_settings(path)
+        users_file: str | None = settings.users_file
+    except ConfigError as error:
+        problems += error.problems
+        users_file = users_file_named_in(path)
+    if users_file is not None:
+        try:
+            users = load_users(users_file)
+        except ConfigError as error:
+            problems += error.problems
+    return problems, settings, users
+
+
+def _accounts(users: Users) -> list[str]:
+    return sorted({account for account, _ in users.rules})
+
+
+def _notes(users: Users) -> list[str]:
+    """Return what is no mistake but may not be meant."""
+    if not users.rules:
+        return ["the users file maps nobody, so only logins that need no approval are let in"]
+    here = {entry.pw_name for entry in pwd.getpwall()}
+    strangers = [account for account in _accounts(users) if account not in here and not _exists(account)]
+    return [f"the users file names {account}, whom this host does not know" for account in strangers]
+
+
+def _exists(account: str) -> bool:
+    """Ask for one account: a directory service need not list them all."""
+    try:
+        pwd.getpwnam(account)
+    except KeyError:
+        return False
+    return True
+
+
+def _summary(settings: Settings, users: Users) -> list[str]:
+    server, policy, audit = settings.id_server, settings.policy, settings.audit
+    credentials = f", PIN account {server.pin_account.name}" if server.pin_account else ""
+    exempt = [
+        *([f"accounts {policy.exempt_accounts.text}"] if policy.exempt_accounts.text else []),
+        *([f"groups {policy.exempt_groups.text}"] if policy.exempt_groups.text else []),
+        *[f"network {network}" for network in policy.exempt_networks],
+        *[f"command {rule.command.decode()!a} of {rule.accounts.text}" for rule in policy.exempt_commands],
+    ]
+    sinks = [*(["syslog authpriv"] if audit.syslog else []), *([audit.file] if audit.file else [])]
+    in_order = click.style("in order", fg="green")
+    return [
+        f"{settings.path}: {in_order}",
+        f"{settings.users_file}: {in_order}, {len(users)} lines for {len(_accounts(users))} accounts",
+        f"ID server: {server.url} ({server.dialect}{credentials})",
+        f"needs no approval: {'; '.join(exempt) or 'nobody'}",
+        f"recorded in: {', '.join(sinks)}",
+    ]
+
+
+def _report(settings: Settings, users: Users, notes: list[str], rehearsal: Rehearsal | None) -> dict[str, object]:
+    report: dict[str, object] = {
+        "ok": True,
+        "configuration": settings.path,
+        "users_file": settings.users_file,
+        "id_server": {"url": settings.id_server.url, "dialect": settings.id_server.dialect},
+        "accounts": _accounts(users),
+        "problems": [],
+        "notes": notes,
+    }
+    return report if rehearsal is None else report | {"login": rehearsal._asdict()}
+
+
+def _fields(problem: Problem) -> dict[str, object]:
+    return {
+        "path": problem.path,
+        "line": problem.line,
+        "key": problem.key,
+        "what": problem.what,
+        "remedy": problem.remedy,
+    }

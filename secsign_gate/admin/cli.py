@@ -1,0 +1,153 @@
+"""The administrator's command line: what commands there are, their help, and how each ends.
+
+The work is done elsewhere. This is the one place where a fault becomes a sentence and an exit status, and only the
+unexpected shows a traceback. Commands are imported when they are called: `secsign-gate --help` loads no web server.
+"""
+
+import importlib
+import os
+import sys
+from typing import NamedTuple, NoReturn
+
+import click
+
+from secsign_gate import __version__
+from secsign_gate.core.verdict import CONFIGURATION_ERROR, COULD_NOT_ASK
+from secsign_gate.errors import ConfigError, GateError
+
+_FAILED = 1
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+
+_HELP = """Phone approval for OpenSSH logins: after the key, one tap on the phone, then the session that sshd would have
+given anyway.
+
+sshd starts the gate by itself (see sshd_config.d/). These commands are for the administrator.
+
+\b
+Try it without touching sshd:
+  secsign-gate simulator --folder /tmp/trial --id alice      an ID server with a phone
+  secsign-gate phone list                                    what is on the phone
+  secsign-gate phone accept alice                            tap "accept"
+
+\b
+Set it up:
+  secsign-gate import-mapping secsignid.config --output /etc/secsign-gate/users
+  secsign-gate check                                         every mistake in the files, at once
+  secsign-gate check --account alice --command uptime        what a login would meet
+
+\b
+Exit status:
+  0    done, and nothing is wrong
+  1    the command failed, or was refused
+  2    the command line is wrong
+  75   somebody who had to be asked did not answer: ID server, broker, or log
+  78   a file that orders are read from is wrong
+  130  interrupted
+"""
+
+
+class _Command(NamedTuple):
+    """Where a command is: `attribute` of `module`. `extra` is the optional part of the package that it needs."""
+
+    module: str
+    attribute: str
+    short_help: str
+    extra: str = ""
+
+
+_COMMANDS = {
+    "check": _Command("secsign_gate.admin.check", "check", "Find every mistake in the configuration."),
+    "import-mapping": _Command(
+        "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."
+    ),
+    "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone.", "simulator"),
+    "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone.", "simulator"),
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are called; their one-line helps are known before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command, or return None if there is none of the name."""
+        del ctx
+        entry = _COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        try:
+            command = getattr(importlib.import_module(entry.module), entry.attribute)
+        except ModuleNotFoundError as error:
+            if not entry.extra or (error.name or "").startswith("secsign_gate."):
+                raise
+            sentence = f"`secsign-gate {cmd_name}` needs {error.name}; run: pip install 'secsign-gate[{entry.extra}]'"
+            raise click.ClickException(sentence) from None
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.module}.{entry.attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing one."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name].short_help) for name in sorted(_COMMANDS)])
+
+
+@click.group(
+    cls=_Commands,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="secsign-gate")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Attach what all commands share: colours only for a terminal whose user wants them (https://no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def main() -> NoReturn:
+    """Run the command line and exit. Each way to end has its exit status, told in the help."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = cli.main(prog_name="secsign-gate", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe has had enough. Python would complain again when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except (click.ClickException, click.Abort, GateError, OSError) as error:
+        return _told(error)
+    return status if isinstance(status, int) else 0
+
+
+def _told(error: click.ClickException | click.Abort | GateError | OSError) -> int:
+    """Say on stderr what went wrong, one sentence for each fault, and return the exit status."""
+    match error:
+        case click.UsageError():
+            error.show()
+            return error.exit_code
+        case click.ClickException():
+            return _say(error.format_message(), error.exit_code)
+        case click.Abort():
+            return _say("interrupted", _INTERRUPTED)
+        case ConfigError(problems=problems):
+            for problem in problems:
+                _say(str(problem), CONFIGURATION_ERROR)
+            return CONFIGURATION_ERROR
+        case OSError():
+            return _say(f"{error.filename or 'input or output'}: {error.strerror or error}", _FAILED)
+        case _:
+            return _say(str(error), COULD_NOT_ASK)
+
+
+def _say(sentence: str, status: int) -> int:
+    click.echo(f"secsign-gate: {sentence}", err=True)
+    return status

@@ -1,0 +1,90 @@
+"""What the policy would say of a login that an administrator describes. Nobody is asked, nothing is recorded."""
+
+import grp
+import os
+import pwd
+from ipaddress import ip_address
+from typing import NamedTuple, assert_never
+
+import click
+
+from secsign_gate.config import Settings
+from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection
+from secsign_gate.core.policy import NeedsApproval, judge
+from secsign_gate.core.verdict import Allow, Refuse
+from secsign_gate.directory.users_file import Users, check_fingerprint
+
+
+class Described(NamedTuple):
+    """A login as an administrator describes it. `command` None is a shell; `client` None is an unknown address."""
+
+    account: str
+    fingerprints: tuple[str, ...]
+    command: str | None
+    client: str | None
+
+
+class Rehearsal(NamedTuple):
+    """`outcome` is `allow`, `refuse` or `ask`; `why` the ground, the reason or the SecSign ID; `sentence` says it."""
+
+    outcome: str
+    why: str
+    sentence: str
+
+
+def rehearse(described: Described, settings: Settings, users: Users) -> Rehearsal:
+    """Judge the login as the broker would. Raises click.ClickException for what no login can have."""
+    account = _account(described.account)
+    login = Login(
+        door="check",
+        account=account,
+        connection=_connection(described.client),
+        methods=(),
+        fingerprints=tuple(_fingerprint(text) for text in described.fingerprints),
+        wanted=LoginShell() if described.command is None else Command(os.fsencode(described.command)),
+        restriction=None,
+        terminal=False,
+    )
+    judgement = judge(login, settings.policy, users.secsign_id(account.name, login.fingerprints))
+    match judgement:
+        case Allow(ground, rule):
+            return Rehearsal("allow", ground.value, f"{account.name} needs no approval ({ground.value}: {rule})")
+        case Refuse(reason, _):
+            return Rehearsal("refuse", reason.value, f"{account.name} is refused ({reason.value})")
+        case NeedsApproval(secsign_id):
+            sentence = f"{account.name} needs an approval on the phone of SecSign ID {secsign_id}"
+            return Rehearsal("ask", secsign_id, sentence)
+        case never:
+            assert_never(never)
+
+
+def _account(name: str) -> Account:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise click.ClickException(f"there is no account {name!a} on this host; name one of `getent passwd`") from None
+    groups = tuple(_group(gid) for gid in os.getgrouplist(name, entry.pw_gid))
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_shell, groups)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _connection(client: str | None) -> SshConnection:
+    if client is None:
+        return SshConnection(None, 0, None, 0)
+    try:
+        return SshConnection(ip_address(client), 0, None, 0)
+    except ValueError:
+        raise click.ClickException(f"{client!a} is no IP address; write one like 192.0.2.7") from None
+
+
+def _fingerprint(text: str) -> str:
+    try:
+        return check_fingerprint(text)
+    except ValueError as error:
+        raise click.ClickException(f"{text!a}: {error}; `ssh-keygen -lf FILE.pub` prints it") from None

@@ -1,0 +1,123 @@
+"""Verdicts on record, before they take effect: syslog's authpriv, a file of JSON lines, or both.
+
+Where a record cannot be made, the verdict must not be obeyed; so every failure here is an AuditError, and nothing is
+tried a second time behind the caller's back.
+"""
+
+import errno
+import os
+import socket
+import stat
+
+from secsign_gate.broker.audit_record import MAX_LINE, Event, Record, line_of
+from secsign_gate.config.settings import AuditSettings
+from secsign_gate.core.verdict import REFUSED, Allow, Refuse, exit_status
+from secsign_gate.errors import AuditError
+
+DEV_LOG = "/dev/log"
+_AUTHPRIV = 10 << 3  # syslog(3): facility for what only root should read
+_INFO, _NOTICE, _WARNING = 6, 5, 4
+_SECONDS = 5.0  # how long a full syslog socket may hold up a login
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Audit:
+    """Where verdicts are recorded. `dev_log` is the socket of the system's log, another one in tests."""
+
+    def __init__(self, settings: AuditSettings, *, dev_log: str = DEV_LOG) -> None:
+        self._settings = settings
+        self._dev_log = dev_log
+
+    def record(self, record: Record) -> None:
+        """Put `record` into every sink. Returns once the file has it on disk and the log socket has taken it.
+
+        Raises AuditError, naming the sink and what to do, if one of them did not; the others may have it then.
+        """
+        line = line_of(record)
+        if len(line) > MAX_LINE:
+            raise AuditError(f"the audit record {record.reference} is too long to be whole in syslog; report this")
+        if self._settings.file is not None:
+            _append(self._settings.file, line)
+        if self._settings.syslog:
+            _send(self._dev_log, line, _severity(record))
+
+
+def _severity(record: Record) -> int:
+    """Return syslog's severity: a login allowed is informational, one that could not be judged is a warning."""
+    match record.verdict:
+        case Allow() if record.event is Event.VERDICT:
+            return _INFO
+        case Refuse(reason) if exit_status(reason) != REFUSED:
+            return _WARNING
+        case _:
+            return _NOTICE
+
+
+def _send(dev_log: str, line: str, severity: int) -> None:
+    """Hand `line` to the system's log as syslog(3) would. syslog(3) itself tells nobody that it failed."""
+    message = f"<{_AUTHPRIV | severity}>secsign-gate[{os.getpid()}]: {line}".encode("ascii")
+    try:
+        try:
+            _send_by(socket.SOCK_DGRAM, dev_log, message)
+        except OSError as error:
+            if error.errno != errno.EPROTOTYPE:  # the daemon listens on a stream socket
+                raise
+            _send_by(socket.SOCK_STREAM, dev_log, message + b"\0")  # a NUL ends a message there, as in glibc
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise AuditError(
+            f"the verdict could not be recorded in syslog at {dev_log} ({why}); "
+            "start the system's log daemon or set audit.syslog to false and name audit.file"
+        ) from None
+
+
+def _send_by(kind: socket.SocketKind, dev_log: str, message: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, kind) as log:
+        log.settimeout(_SECONDS)
+        log.connect(dev_log)
+        log.sendall(message)
+
+
+def _append(path: str, line: str) -> None:
+    """Append `line` to the file at `path` in one write, and see it on disk."""
+    try:
+        descriptor = os.open(path, _OPEN, 0o600)
+    except OSError as error:
+        raise _not_written(path, _why(error)) from None
+    try:
+        before = os.fstat(descriptor)
+        _judge(path, before)
+        whole = line.encode("ascii") + b"\n"
+        if before.st_size and os.pread(descriptor, 1, before.st_size - 1) != b"\n":
+            whole = b"\n" + whole  # a write that a full disk cut off must not swallow this record as well
+        written = os.write(descriptor, whole)
+        if written < len(whole):
+            raise _not_written(path, f"only {written} of {len(whole)} bytes went in")
+        os.fsync(descriptor)
+    except OSError as error:
+        raise _not_written(path, _why(error)) from None
+    finally:
+        os.close(descriptor)
+
+
+def _judge(path: str, judged: os.stat_result) -> None:
+    """Refuse a file that others could write or own: a record that anybody can change is none."""
+    if not stat.S_ISREG(judged.st_mode):
+        raise _not_written(path, "it is no regular file")
+    if judged.st_uid not in (0, os.geteuid()):
+        raise _not_written(path, f"it belongs to uid {judged.st_uid}")
+    if judged.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _not_written(path, "others may write to it")
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "it is a symbolic link"
+    return error.strerror or "no reason given"
+
+
+def _not_written(path: str, why: str) -> AuditError:
+    return AuditError(
+        f"the verdict could not be recorded in {path} ({why}); "
+        "see to that file and its disk, or correct audit.file in the configuration"
+    )

@@ -1,0 +1,160 @@
+"""What is put on record of a login: one JSON object in one line of ASCII, whatever the client sent.
+
+Every field, its meaning and its bounds: docs/audit.md. Where the line goes is audit.py's business.
+"""
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from secsign_gate.core.login import AuthenticationMethod, Command, IpAddress, Login, LoginShell, PublicKey
+from secsign_gate.core.secsign_id import SecSignId
+from secsign_gate.core.verdict import Allow, Refuse, Verdict
+
+MAX_LINE = 8000  # below the 8 KiB at which rsyslog cuts a message (rsyslog.conf(5), maxMessageSize), header included
+_MAX_COMMAND = 1024
+_MAX_RESTRICTION = 512
+_MAX_SENTENCE = 256
+_MAX_NAME = 64
+_MAX_METHODS = 8  # sshd cuts a login off long before (MaxAuthTries)
+
+
+class Event(StrEnum):
+    """What happened."""
+
+    VERDICT = "verdict"
+    CLIENT_LEFT_BEFORE_HAND_OVER = "client_left_before_hand_over"  # allowed before, and yet nothing ran
+
+
+class Certificate(NamedTuple):
+    """What names an OpenSSH certificate (PROTOCOL.certkeys): `key_id` is the CA's text for its holder."""
+
+    key_id: bytes
+    serial: int
+
+
+class Record(NamedTuple):
+    """One thing to be put on record.
+
+    `time` is in seconds since the epoch. `reference` is the one that the person sees. `verdict` is None only where
+    the event is none. `account` and `uid` are whom the process runs as; `login` is None if its claim was unusable.
+    `auth_session_id` is the number, never the request id, which is a secret. `waited` is in seconds.
+    """
+
+    time: float
+    event: Event
+    reference: str
+    verdict: Verdict | None
+    door: str
+    account: str
+    uid: int
+    login: Login | None = None
+    certificate: Certificate | None = None
+    secsign_id: SecSignId | None = None
+    auth_session_id: str | None = None
+    waited: float = 0.0
+
+
+def line_of(record: Record) -> str:
+    """Return the JSON object for `record`: ASCII without control characters, at most MAX_LINE characters, no newline.
+
+    A field without a value is left out. Text of foreign origin is escaped as by `escaped` and bounded.
+    """
+    fields: dict[str, object] = {
+        "time": datetime.fromtimestamp(record.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "event": record.event.value,
+        "reference": _name(record.reference),
+        **_verdict_fields(record.verdict),
+        "door": _name(record.door),
+        "account": _name(record.account),
+        "uid": record.uid,
+        **(_login_fields(record.login) if record.login is not None else {}),
+        **(_certificate_fields(record.certificate) if record.certificate is not None else {}),
+        "secsign_id": record.secsign_id and escaped(record.secsign_id.encode(), _MAX_SENTENCE),
+        "auth_session_id": record.auth_session_id and _name(record.auth_session_id),
+        "waited_seconds": round(record.waited, 3),
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(given, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+def escaped(raw: bytes, limit: int) -> str:
+    r"""Return `raw` with all but printable ASCII as `\xNN`, the backslash too, so that it can be read back.
+
+    At most `limit` characters; what is cut ends in `...`, and a whole escape stands before it.
+    """
+    pieces = []
+    room = limit
+    for byte in raw[: limit + 1]:
+        piece = chr(byte) if 32 <= byte < 127 and byte != 0x5C else f"\\x{byte:02x}"  # noqa: PLR2004 - printable ASCII
+        pieces.append(piece)
+        room -= len(piece)
+    if room >= 0:
+        return "".join(pieces)
+    room -= len("...")
+    while room < 0:
+        room += len(pieces.pop())
+    return "".join(pieces) + "..."
+
+
+def _name(text: str) -> str:
+    return escaped(text.encode("utf-8", "surrogateescape"), _MAX_NAME)
+
+
+def _verdict_fields(verdict: Verdict | None) -> dict[str, object]:
+    match verdict:
+        case Allow(ground, rule):
+            return {"verdict": "allow", "ground": ground.value, "rule": _sentence(rule)}
+        case Refuse(reason, detail):
+            return {"verdict": "refuse", "reason": reason.value, "detail": _sentence(detail)}
+        case None:
+            return {}
+
+
+def _sentence(text: str) -> str | None:
+    return escaped(text.encode("utf-8", "surrogateescape"), _MAX_SENTENCE) if text else None
+
+
+def _login_fields(login: Login) -> dict[str, object]:
+    connection = login.connection
+    return {
+        "client_address": _address(connection.client_address),
+        "client_port": connection.client_port,
+        "server_address": _address(connection.server_address),
+        "server_port": connection.server_port,
+        "methods": [_method(method) for method in login.methods[:_MAX_METHODS]],
+        "fingerprints": [_name(fingerprint) for fingerprint in login.fingerprints[:_MAX_METHODS]],
+        "terminal": login.terminal,
+        **_wanted_fields(login),
+    }
+
+
+def _wanted_fields(login: Login) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    match login.wanted:
+        case LoginShell():
+            fields["wanted"] = "shell"
+        case Command(line):
+            fields |= {"wanted": "command", "command": escaped(line, _MAX_COMMAND), "command_bytes": len(line)}
+    if login.restriction is not None:
+        fields["restriction"] = escaped(login.restriction, _MAX_RESTRICTION)
+        fields["restriction_bytes"] = len(login.restriction)
+    return fields
+
+
+def _certificate_fields(certificate: Certificate) -> dict[str, object]:
+    return {
+        "certificate_key_id": escaped(certificate.key_id, _MAX_SENTENCE),
+        "certificate_serial": str(certificate.serial),  # 64 bits: a number would lose the last ones in many readers
+    }
+
+
+def _address(address: IpAddress | None) -> str | None:
+    return None if address is None else _name(str(address))
+
+
+def _method(method: AuthenticationMethod) -> str:
+    if isinstance(method, PublicKey):
+        return _name(f"publickey {method.key_type}")
+    return _name(method.name)

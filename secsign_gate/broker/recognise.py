@@ -1,0 +1,163 @@
+"""From a door's claim to a Login: which account, which SSH connection, which key, and what that key may do.
+
+Facts are gathered here (the password database, the user's key files through the door); what they mean is judged in
+core/. What cannot be made out is a refusal with its reason.
+"""
+
+import grp
+import os
+import pwd
+import time
+
+from secsign_gate.broker.audit_record import Certificate
+from secsign_gate.broker.case import Case
+from secsign_gate.broker.door import Door
+from secsign_gate.broker.world import World
+from secsign_gate.core.auth_info import AuthInfoError, parse_auth_info
+from secsign_gate.core.authorized_keys import KeyLineError, parse_key_line
+from secsign_gate.core.certificate import CertificateError, parse_certificate
+from secsign_gate.core.key_restriction import KeyOrders, KeyRestrictionError, key_orders
+from secsign_gate.core.key_search import (
+    FoundLine,
+    expand_pattern,
+    fingerprints,
+    is_certificate,
+    needles,
+    principals_sought,
+)
+from secsign_gate.core.line_judgement import Circumstances
+from secsign_gate.core.login import Account, AuthenticationMethod, Command, Login, LoginShell, PublicKey, SshConnection
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.core.public_key import canonical
+from secsign_gate.core.ssh_connection import parse_ssh_connection
+from secsign_gate.core.ssh_encoding import EncodingError
+from secsign_gate.core.verdict import Reason
+from secsign_gate.errors import ClaimError
+from secsign_gate.trusted_file import read_trusted_lines
+
+
+class UnrecognisedError(Exception):
+    """The claim is of no login that could be judged. `reason` says why; `str()` is a sentence, possibly empty."""
+
+    def __init__(self, reason: Reason, sentence: str = "") -> None:
+        self.reason = reason
+        super().__init__(sentence)
+
+
+async def recognise(case: Case, door: Door, world: World) -> Login:
+    """Return the login that `case` claims, with what its keys allow; note the certificate and ~/.ssh/rc in `case`.
+
+    Raises UnrecognisedError, and what talking with the door raises.
+    """
+    claim = case.claim
+    account = _account(case.uid)
+    try:
+        connection = parse_ssh_connection(claim.ssh_connection)
+    except ClaimError as error:
+        raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
+    if claim.auth_info_problem:
+        raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
+    try:
+        methods = parse_auth_info(claim.auth_info)
+        case.certificate = _certificate(methods)
+        orders = await _key_orders(case, methods, account, connection, door, world)
+        used = fingerprints(methods)
+    except (AuthInfoError, CertificateError, EncodingError) as error:
+        raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, str(error)) from None
+    except KeyRestrictionError as error:
+        raise UnrecognisedError(error.reason, str(error)) from None
+    case.user_rc_permitted = orders.user_rc
+    return Login(
+        door=claim.door,
+        account=account,
+        connection=connection,
+        methods=methods,
+        fingerprints=used,
+        wanted=LoginShell() if claim.command is None else Command(claim.command),
+        restriction=orders.force_command,
+        terminal=claim.terminal,
+    )
+
+
+def _account(uid: int) -> Account:
+    """Return what the system's databases know of `uid`; never what the environment says."""
+    try:
+        entry = pwd.getpwuid(uid)
+        numbers = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    except KeyError:
+        raise UnrecognisedError(Reason.UNKNOWN_ACCOUNT, f"no account has the uid {uid}") from None
+    return Account(entry.pw_name, uid, entry.pw_dir, entry.pw_shell, tuple(_group_name(number) for number in numbers))
+
+
+def _group_name(number: int) -> str:
+    """Return the group's name; a group that has none matches no pattern that anybody would write."""
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _certificate(methods: tuple[AuthenticationMethod, ...]) -> Certificate | None:
+    """Return what names the first certificate used, for the record."""
+    for method in methods:
+        if isinstance(method, PublicKey) and is_certificate(method):
+            certificate = parse_certificate(method.blob)
+            return Certificate(certificate.key_id, certificate.serial)
+    return None
+
+
+async def _key_orders(  # noqa: PLR0913, PLR0917 - six facts meet here, and nowhere else
+    case: Case,
+    methods: tuple[AuthenticationMethod, ...],
+    account: Account,
+    connection: SshConnection,
+    door: Door,
+    world: World,
+) -> KeyOrders:
+    """Return what the keys used allow. A door that is a key's own command has been told by the line it stands in."""
+    if case.claim.started_by_key:
+        return KeyOrders(case.claim.restricted_to, user_rc=True)
+    sought = needles(methods)
+    if not sought:
+        return KeyOrders()
+    sshd = world.settings.sshd
+    found = await _lines(sought, sshd.authorized_keys_files, account, door)
+    trusted: tuple[bytes, ...] = ()
+    principals: tuple[FoundLine, ...] | None = None
+    if case.certificate is not None:
+        trusted = _trusted_keys(sshd)
+        if sshd.authorized_principals_files:
+            names = principals_sought(methods)
+            principals = await _lines(names, sshd.authorized_principals_files, account, door) if names else ()
+    circumstances = Circumstances(
+        account_name=account.name,
+        client_address=connection.client_address,
+        now=int(time.time()),
+        trusted_keys=trusted,
+        principals_lines=principals,
+        elsewhere=sshd.authorized_keys_elsewhere,
+    )
+    return key_orders(methods, found, circumstances)
+
+
+async def _lines(
+    sought: tuple[bytes, ...], patterns: tuple[str, ...], account: Account, door: Door
+) -> tuple[FoundLine, ...]:
+    """Return the lines of the account's files that hold one of `sought`, as the door finds them."""
+    paths = [path for path in (expand_pattern(pattern, account) for pattern in patterns) if path is not None]
+    found = await door.find_key_lines(sought, paths)
+    return tuple(FoundLine(*line) for line in found.lines)
+
+
+def _trusted_keys(sshd: SshdSettings) -> tuple[bytes, ...]:
+    """Return the canonical blobs in the files of TrustedUserCAKeys. Raises ConfigError if one cannot be trusted."""
+    blobs = []
+    for path in sshd.trusted_user_ca_keys:
+        for line in read_trusted_lines(path).splitlines():
+            try:
+                parsed = parse_key_line(line.encode())
+                if parsed is not None:
+                    blobs.append(canonical(parsed.blob))
+            except (KeyLineError, EncodingError):
+                continue  # sshd passes over it too
+    return tuple(blobs)

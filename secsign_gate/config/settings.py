@@ -1,0 +1,78 @@
+"""The administrator's orders as values. What each means, and its default: docs/configuration.md.
+
+Types only. Where a rule of core/ obeys a section, its type lives with the rule; the rest is here.
+"""
+
+from typing import Literal, NamedTuple
+
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.core.policy import ExemptCommand, PolicySettings
+from secsign_gate.core.push_text import PushSettings
+
+__all__ = [
+    "AuditSettings",
+    "ExemptCommand",
+    "IdServerSettings",
+    "MessageSettings",
+    "PinAccount",
+    "PolicySettings",
+    "PushSettings",
+    "Settings",
+    "SshdSettings",
+]
+
+
+class PinAccount(NamedTuple):
+    """Credentials of the REST dialect. `password` is a secret: `repr` hides it."""
+
+    name: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"PinAccount(name={self.name!r}, password=…)"
+
+
+class IdServerSettings(NamedTuple):
+    """Where the ID server is and how to speak with it.
+
+    URLs are `https://host[:port][/base]` without a trailing slash. `fallback_url` is for a create that certainly was
+    not sent. `ca_file` is a PEM file that replaces the system's trust store. `pin_account` is set for `rest` and None
+    for `form`. `proxy` is `http://host:port`. `total_seconds` limits one whole request, however its bytes drip in.
+    """
+
+    dialect: Literal["form", "rest"]
+    url: str
+    fallback_url: str | None
+    ca_file: str | None
+    pin_account: PinAccount | None
+    proxy: str | None
+    connect_seconds: float
+    total_seconds: float
+    api_method: str
+
+
+class MessageSettings(NamedTuple):
+    """Whether a login without a terminal gets a line on stderr before the push, and one after."""
+
+    before: bool
+    after: bool
+
+
+class AuditSettings(NamedTuple):
+    """Where verdicts are recorded: syslog's authpriv, a file of JSON lines, or both. Never nowhere."""
+
+    syslog: bool
+    file: str | None
+
+
+class Settings(NamedTuple):
+    """All orders of one configuration file. `path` is that file; `users_file` maps accounts to SecSign IDs."""
+
+    path: str
+    id_server: IdServerSettings
+    push: PushSettings
+    policy: PolicySettings
+    sshd: SshdSettings
+    messages: MessageSettings
+    audit: AuditSettings
+    users_file: str

@@ -1,0 +1,185 @@
+"""What sshd decided for the key of this login.
+
+A key that was restricted stays restricted. An administrator's ForceCommand replaces `command="…"` of a key's
+line and `force-command` of a certificate without a trace, so the decision is made again, in sshd's order: the files of
+AuthorizedKeysFile, line by line, then TrustedUserCAKeys. The first line that sshd took counts.
+
+Where it is not certain that sshd took a line (line_judgement.py), the next one may have been it as well. Then all that
+may have been it must force the same command.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from secsign_gate.core.address_list import Answer, cidr_list_allows
+from secsign_gate.core.authorized_keys import KeyLine, KeyLineError, parse_key_line
+from secsign_gate.core.certificate import Certificate, CertificateError, CertificateKind, parse_certificate
+from secsign_gate.core.key_options import KeyOptions
+from secsign_gate.core.key_search import FoundLine, is_certificate
+from secsign_gate.core.line_judgement import Circumstances, names_account, principals_options, usable
+from secsign_gate.core.login import AuthenticationMethod, PublicKey
+from secsign_gate.core.public_key import canonical, is_certificate_type
+from secsign_gate.core.ssh_encoding import EncodingError
+from secsign_gate.core.verdict import Reason
+from secsign_gate.errors import GateError
+
+
+class KeyRestrictionError(GateError):
+    """What the key may do cannot be told, so it may do nothing. `reason` is for the verdict."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        self.reason = reason
+        super().__init__(sentence)
+
+
+class KeyOrders(NamedTuple):
+    """What keys and certificates say of a session.
+
+    `force_command` runs whatever was asked for; None if there is no such order, and possibly empty. `user_rc` is
+    whether ~/.ssh/rc may run.
+    """
+
+    force_command: bytes | None = None
+    user_rc: bool = True
+
+
+class _Possibility(NamedTuple):
+    """Orders that sshd may have gone by, how sure that is (never NO), and where they stand."""
+
+    orders: KeyOrders
+    sure: Answer
+    place: str
+
+
+def key_orders(
+    methods: tuple[AuthenticationMethod, ...], found: tuple[FoundLine, ...], circumstances: Circumstances
+) -> KeyOrders:
+    """Return what the keys used in `methods` allow; without a key there is nothing that restricts.
+
+    `found` are the lines that `key_search.needles` leads to, in the order of files and lines. Where several keys were
+    demanded, all their orders hold. Raises KeyRestrictionError: KEY_NOT_FOUND if no line explains why sshd took a key,
+    KEY_OPTIONS_UNREADABLE if orders contradict each other or cannot be told, AUTH_INFO_UNUSABLE for a key that sshd
+    cannot have taken from this client.
+    """
+    orders = KeyOrders()
+    for key in methods:
+        if isinstance(key, PublicKey):
+            merged = _merged(orders, _orders_of(key, found, circumstances))
+            if merged is None:
+                raise KeyRestrictionError(
+                    Reason.KEY_OPTIONS_UNREADABLE, "the keys used for this login order different commands"
+                )
+            orders = merged
+    return orders
+
+
+def _orders_of(key: PublicKey, found: tuple[FoundLine, ...], circumstances: Circumstances) -> KeyOrders:
+    """Return the orders of one key. Raises KeyRestrictionError."""
+    certificate = _certificate(key, circumstances) if is_certificate(key) else None
+    own = KeyOrders() if certificate is None else KeyOrders(certificate.force_command, certificate.user_rc)
+    possibilities: list[_Possibility] = []
+    for possibility in _possibilities(key, certificate, own, found, circumstances):
+        possibilities.append(possibility)
+        if possibility.sure is Answer.YES:
+            break
+    if not possibilities:
+        if circumstances.elsewhere == "unrestricted":
+            return own
+        raise KeyRestrictionError(
+            Reason.KEY_NOT_FOUND,
+            "no line of the key files explains why sshd accepted this key; see authorized_keys_elsewhere",
+        )
+    commands = {possibility.orders.force_command for possibility in possibilities}
+    if len(commands) > 1:
+        places = " and ".join(possibility.place for possibility in possibilities)
+        raise KeyRestrictionError(
+            Reason.KEY_OPTIONS_UNREADABLE, f"it cannot be told which line sshd went by: {places}; make them agree"
+        )
+    return KeyOrders(commands.pop(), all(possibility.orders.user_rc for possibility in possibilities))
+
+
+def _possibilities(
+    key: PublicKey,
+    certificate: Certificate | None,
+    own: KeyOrders,
+    found: tuple[FoundLine, ...],
+    circumstances: Circumstances,
+) -> Iterator[_Possibility]:
+    """Yield what sshd may have gone by, in its order."""
+    wanted = _canonical(key) if certificate is None else certificate.ca_key
+    for found_line in found:
+        line = _readable(found_line)
+        if line is None or canonical(line.blob) != wanted or line.options.cert_authority is (certificate is None):
+            continue
+        sure = min(usable(line.options, circumstances), names_account(line.options, certificate, circumstances))
+        orders = _merged(_orders_in(line.options), own)
+        if sure is not Answer.NO and orders is not None:
+            yield _Possibility(orders, sure, _place(found_line))
+    if certificate is not None and certificate.ca_key in circumstances.trusted_keys:
+        yield from _by_trusted_key(certificate, own, circumstances)
+
+
+def _by_trusted_key(certificate: Certificate, own: KeyOrders, circumstances: Circumstances) -> Iterator[_Possibility]:
+    """Yield what sshd may have gone by for a certificate of an authority in TrustedUserCAKeys."""
+    if circumstances.principals_lines is None:
+        if circumstances.account_name.encode("utf-8", "surrogateescape") in certificate.principals:
+            yield _Possibility(own, Answer.YES, "TrustedUserCAKeys")
+        return
+    for found_line in circumstances.principals_lines:
+        options = principals_options(found_line.line, certificate)
+        if options is not None:
+            # The first line that names a principal is the only one that sshd looks at.
+            sure = Answer.NO if options.cert_authority else usable(options, circumstances)
+            orders = _merged(_orders_in(options), own)
+            if sure is not Answer.NO and orders is not None:
+                yield _Possibility(orders, sure, _place(found_line))
+            return
+
+
+def _certificate(key: PublicKey, circumstances: Circumstances) -> Certificate:
+    """Return the certificate, if sshd can have let this client in with it. Raises KeyRestrictionError.
+
+    When it is valid is not asked again: sshd did, and a connection may outlive it.
+    """
+    try:
+        certificate = parse_certificate(key.blob)
+    except CertificateError as error:
+        raise KeyRestrictionError(Reason.KEY_OPTIONS_UNREADABLE, str(error)) from None
+    sources = certificate.source_address
+    if certificate.kind is not CertificateKind.USER or (
+        sources is not None and not cidr_list_allows(sources, circumstances.client_address)
+    ):
+        raise KeyRestrictionError(Reason.AUTH_INFO_UNUSABLE, "the certificate is not for this login; sshd refuses it")
+    return certificate
+
+
+def _canonical(key: PublicKey) -> bytes:
+    try:
+        return canonical(key.blob)
+    except EncodingError as error:
+        raise KeyRestrictionError(Reason.AUTH_INFO_UNUSABLE, f"the key of this login is malformed: {error}") from None
+
+
+def _readable(found_line: FoundLine) -> KeyLine | None:
+    """Return the line, None if sshd passes over it or it holds a certificate, which lets nobody in."""
+    try:
+        line = parse_key_line(found_line.line)
+    except KeyLineError:
+        return None
+    return None if line is None or is_certificate_type(line.key_type.encode()) else line
+
+
+def _orders_in(options: KeyOptions) -> KeyOrders:
+    return KeyOrders(options.force_command, options.permits("user-rc"))
+
+
+def _merged(one: KeyOrders, other: KeyOrders) -> KeyOrders | None:
+    """Return orders that keep both, None if each forces a command of its own: sshd refuses then."""
+    if None not in (one.force_command, other.force_command) and one.force_command != other.force_command:
+        return None
+    force_command = other.force_command if one.force_command is None else one.force_command
+    return KeyOrders(force_command, one.user_rc and other.user_rc)
+
+
+def _place(found_line: FoundLine) -> str:
+    return f"{found_line.path.decode('utf-8', 'backslashreplace')} line {found_line.number}"

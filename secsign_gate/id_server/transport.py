@@ -1,0 +1,142 @@
+"""The only road to an ID server: one request over HTTPS, answered in full and in time, or failed. Nothing is repeated.
+
+This file knows httpx and no dialect. It takes nothing from the environment, follows no redirect, keeps no cookie,
+and accepts no answer whose end it cannot see.
+
+That a create is never sent twice rests on three things. httpx is told not to retry. httpcore moves a request to
+another connection only while no byte of it is written (its ConnectionNotAvailable); a kept connection that dies under
+a request fails that request. And the fallback (dialects.py) is asked only after a fault of which
+`request_may_have_arrived` is False, which is what `Journey` finds out.
+"""
+
+import asyncio
+import socket
+import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from secsign_gate import __version__
+from secsign_gate.errors import IdServerUnreachable
+from secsign_gate.id_server.exchange import OK, Ask, Reply
+from secsign_gate.id_server.journey import Journey
+
+if TYPE_CHECKING:
+    from secsign_gate.config import IdServerSettings
+
+BODY_LIMIT = 64 * 1024  # an answer is below 1 kB, with an access pass about 3 (protocol reference 7, row 13)
+_IDLE_SECONDS = 30.0  # how long an unused connection is kept warm
+_HEADERS = {"User-Agent": f"secsign-gate/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+_NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Transport:
+    """HTTPS to the servers of `settings`. TLS context and connections are made when first needed, then kept.
+
+    Belongs to one event loop. Several exchanges may be under way at once.
+    """
+
+    def __init__(self, settings: "IdServerSettings") -> None:
+        self._settings = settings
+        self._client: httpx.AsyncClient | None = None
+
+    async def exchange(self, server_url: str, ask: Ask) -> Reply:
+        """Send `ask` to the server at `server_url`, once, and return its complete answer, whatever its status.
+
+        Raises IdServerUnreachable, and nothing else, when there is no such answer within `total_seconds`.
+        """
+        url = _https_url(server_url, ask.target)
+        journey = Journey(f"{url.host}:{url.port or 443}", self._settings)
+        try:
+            async with asyncio.timeout(self._settings.total_seconds):
+                return await self._exchange(url, ask, journey)
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:  # a TimeoutError is an OSError
+            raise journey.ended_by(error) from error
+
+    async def aclose(self) -> None:
+        """Close the connections. A later exchange opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _exchange(self, url: httpx.URL, ask: Ask, journey: Journey) -> Reply:
+        if self._client is None:
+            self._client = _client(self._settings)
+        response_to = self._client.stream(
+            ask.method, url, headers=list(ask.headers), content=ask.body or None, extensions={"trace": journey}
+        )
+        async with response_to as response:
+            return Reply(journey.server, response.status_code, await _body(response, journey))
+
+
+def _https_url(server_url: str, target: str) -> httpx.URL:
+    try:
+        url = httpx.URL(server_url + target)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme != "https" or not url.host:
+        raise IdServerUnreachable(
+            f"{server_url} is no https address; correct url in [id_server]", request_may_have_arrived=False
+        )
+    return url
+
+
+async def _body(response: httpx.Response, journey: Journey) -> bytes:
+    """Read the body as it was sent. An answer that looks good must show where it ends, or it could have been cut."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise journey.spoiled_by("compresses its answers, which it was not asked to")
+    if response.status_code == OK and not {"content-length", "transfer-encoding"} & response.headers.keys():
+        raise journey.spoiled_by("does not say how long its answer is")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise journey.spoiled_by(f"answers with more than {BODY_LIMIT} bytes")
+    return bytes(body)
+
+
+def _client(settings: "IdServerSettings") -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(
+        verify=_tls_context(settings.ca_file),
+        trust_env=False,
+        http2=False,
+        retries=0,
+        proxy=settings.proxy,
+        limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_SECONDS),
+        socket_options=[_NO_DELAY],
+    )
+    return httpx.AsyncClient(
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        headers=_HEADERS,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        timeout=httpx.Timeout(None, connect=settings.connect_seconds),  # the rest is in `exchange`, over everything
+    )
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return a context that verifies certificate and host name, against `ca_file` or else the system's trust store.
+
+    Not by ssl.create_default_context, which obeys SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE of the environment.
+    Where the system's store is a folder of hashed names, as on Debian, only the certificate needed is ever read.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525 section 2: the name is in subjectAltName
+    if ca_file is None:
+        system = ssl.get_default_verify_paths()
+        bundle = system.openssl_cafile if Path(system.openssl_cafile).is_file() else None
+        context.load_verify_locations(cafile=bundle, capath=system.openssl_capath)
+        return context
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        why = "no PEM certificates in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise IdServerUnreachable(
+            f"{ca_file} cannot be used as CA file ({why}); correct ca_file in [id_server]",
+            request_may_have_arrived=False,
+        ) from error
+    return context

@@ -1,0 +1,189 @@
+"""Every sentence that a person logging in gets to read; nothing else of the program speaks to that person.
+
+One sentence for each Reason and Ground of core/verdict.py, keyed by their text so that the waiting door loads no enum;
+a test holds the two together. Everything that is not ours is shown as printable ASCII and cut. How the words are laid
+out on a screen is not decided here.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from secsign_gate.wire import Progress
+
+PREFIX = "secsign-gate: "
+_NAME_LIMIT = 80
+_DETAIL_LIMIT = 300
+_COMMAND_LIMIT = 300
+
+_TELL = "tell your administrator"
+_SUSPICION = "somebody else may be trying to log in with this SecSign ID"
+
+# Reason → (what happened, what to do next)
+_REFUSED = {
+    "denied_on_phone": (
+        "denied on the phone, or the wrong picture was picked",
+        "if that was you by mistake, log in again; if it was not you, " + _TELL,
+    ),
+    "no_answer": ("no answer from your phone in time", "unlock it, open the SecSign ID app, and log in again"),
+    "expired": ("the request on your phone expired unanswered", "log in again and answer it sooner"),
+    "suspended": (
+        "the ID server withdrew the request because another one came in; " + _SUSPICION,
+        "if both were yours, log in again, else accept nothing and " + _TELL,
+    ),
+    "frozen": (
+        "your SecSign ID is frozen after too many requests; " + _SUSPICION,
+        "tap the ID in the app to release it and log in again; if the requests were not yours, " + _TELL,
+    ),
+    "canceled_at_id_server": ("the ID server withdrew the request before it was answered", "log in again"),
+    "invalid": ("the ID server declared the request invalid", "log in again; if it happens twice, " + _TELL),
+    "no_secsign_id": ("no SecSign ID is set for this account and key", "ask your administrator to add one"),
+    "no_such_secsign_id": (
+        "the ID server does not know the SecSign ID set for this account",
+        "ask your administrator to correct it",
+    ),
+    "unknown_account": ("this account is not in the password database", _TELL),
+    "auth_info_unusable": (
+        "sshd did not say in a usable way how you authenticated",
+        "ask your administrator to set ExposeAuthInfo yes",
+    ),
+    "key_not_found": (
+        "your key is in none of the authorized_keys files searched, so what it is restricted to is unknown",
+        "ask your administrator to check authorized_keys_files",
+    ),
+    "key_options_unreadable": (
+        "the options before your key in authorized_keys cannot be read",
+        "correct that line or " + _TELL,
+    ),
+    "claim_unusable": ("this was not started by sshd as it must be", "log in with ssh, or " + _TELL),
+    "client_left": ("the client left before the phone answered", "nothing was started; log in again"),
+    "interrupted": ("interrupted before the phone answered", "nothing was started; log in again"),
+    "id_server_unreachable": ("the ID server cannot be reached", "try again in a minute; if it lasts, " + _TELL),
+    "id_server_refused": ("the ID server declined to ask your phone", "try again later; if it lasts, " + _TELL),
+    "id_server_nonsense": ("the ID server gave an answer that makes no sense", _TELL),
+    "broker_unavailable": ("the approval service of this host does not answer", "try again; if it lasts, " + _TELL),
+    "audit_unavailable": ("this login could not be put on record, so nothing was started", _TELL),
+    "configuration_error": ("the configuration of secsign-gate on this host is not usable", _TELL),
+    "internal_error": ("something failed inside secsign-gate, so nothing was started", _TELL),
+    "no_shell": ("the login shell of this account is missing or cannot be executed", _TELL),
+}
+
+# Ground → what happened
+_ALLOWED = {
+    "approved": "accepted on your phone",
+    "exempt_account": "this account needs no approval",
+    "exempt_group": "a group of this account needs no approval",
+    "exempt_network": "logins from this network need no approval",
+    "exempt_command": "this command needs no approval",
+}
+
+
+def printable(text: str, limit: int) -> str:
+    r"""Return `text` on one line, printable ASCII only, at most `limit` characters, ending in "..." if it was cut.
+
+    Any other byte of its UTF-8 is shown as an escape like `\xc3`: what cannot be read cannot mislead either.
+    """
+    # No foreign character becomes less than one of ours, so the rest cannot matter.
+    foreign = text[: limit + 1].encode("utf-8", "surrogatepass")
+    clean = "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02x}" for byte in foreign)
+    return cut(clean, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return `text` in at most `limit` characters; "..." at the end says that something is missing."""
+    if len(text) <= limit:
+        return text
+    return text[: limit - 3] + "..." if limit > 3 else text[: max(0, limit)]  # noqa: PLR2004 - three dots
+
+
+def refused(reason: str, detail: str, reference: str) -> str:
+    """Return the one sentence for a refusal: what happened, what to do next, where an administrator finds more.
+
+    `reason` is the text of a Reason; one that is not known gets a sentence too. `detail` and `reference` may be empty.
+    """
+    happened, remedy = _REFUSED.get(
+        reason, (f"refused for a reason unknown here ({printable(reason, _NAME_LIMIT)})", _TELL)
+    )
+    if detail:
+        happened += f" ({printable(detail, _DETAIL_LIMIT)})"
+    sentence = f"{PREFIX}{happened}; {remedy}"
+    return f"{sentence} (ref {printable(reference, _NAME_LIMIT)})" if reference else sentence
+
+
+def allowed(ground: str, seconds: float) -> str:
+    """Return the one sentence for a login that was let in. `ground` is the text of a Ground; `seconds` were waited."""
+    happened = _ALLOWED.get(ground, f"let in ({printable(ground, _NAME_LIMIT)})")
+    if ground == "approved":
+        happened += f" after {max(0, round(seconds))} s"
+    return PREFIX + happened
+
+
+def asking(progress: "Progress") -> str:
+    """Return the one line for a login without a screen to draw on, before the phone has answered."""
+    who, secsign_id = login_name(progress), printable(progress.secsign_id, _NAME_LIMIT)
+    sentence = f"{PREFIX}accept {who} on the phone of SecSign ID {secsign_id} within {progress.seconds_left} s"
+    if progress.access_pass:
+        sentence += "; the picture to pick cannot be shown on this terminal"
+    return sentence
+
+
+def login_name(progress: "Progress") -> str:
+    """Return account@host."""
+    return f"{printable(progress.account, _NAME_LIMIT)}@{printable(progress.host, _NAME_LIMIT)}"
+
+
+def facts(progress: "Progress") -> list[tuple[str, str]]:
+    """Return what is asked for, as pairs of a label and its text, the most important first."""
+    pairs = [
+        ("login", login_name(progress)),
+        ("wants", printable(progress.wants, _COMMAND_LIMIT)),
+        ("phone", "SecSign ID " + printable(progress.secsign_id, _NAME_LIMIT)),
+    ]
+    if progress.phone_text:
+        pairs.append(("shows", printable(progress.phone_text, _COMMAND_LIMIT)))
+    return [pair for pair in pairs if pair[1]]
+
+
+# What became of the access pass on this screen.
+NO_PICTURE, SHOWN, SHAPE_ONLY, TOO_SMALL, NOT_SHOWABLE, UNREADABLE = range(6)
+
+_HINTS = {
+    SHAPE_ONLY: ("Its colours cannot be shown here.", "Colours not shown."),
+    TOO_SMALL: ("Enlarge this window to see the picture to pick.", "Enlarge the window.", "Enlarge."),
+    NOT_SHOWABLE: (
+        "The picture to pick cannot be shown on this terminal.",
+        "Picture cannot be shown.",
+        "No picture.",
+    ),
+    UNREADABLE: ("The picture to pick could not be read.", "Picture unreadable.", "No picture."),
+}
+
+
+def instruction(stage: str, picture: int) -> tuple[str, ...]:
+    """Return what the person is to do now, from the longest wording to the shortest.
+
+    `stage` is as in wire.Progress; `picture` is one of NO_PICTURE, SHOWN and so on.
+    """
+    if stage == "asking":
+        return ("Sending a request to your phone ...", "Asking your phone ...", "Asking ...")
+    with_picture = picture in (SHOWN, SHAPE_ONLY)
+    if stage == "fetched":
+        if with_picture:
+            return ("Your phone is open: pick this picture there.", "Pick this picture there.", "Pick it there.")
+        return ("Your phone is open: accept it there.", "Accept it there.", "Accept.")
+    if with_picture:
+        return ("Pick this picture on your phone.", "Pick this on phone.", "Pick on phone.", "Pick this.")
+    return ("Open the app on your phone and accept.", "Accept on your phone.", "Use your phone.", "Accept.")
+
+
+def picture_hint(picture: int) -> tuple[str, ...]:
+    """Return what is to be said of a picture that is not shown as it is, longest wording first; may be empty."""
+    return _HINTS.get(picture, ())
+
+
+def way_out() -> tuple[str, ...]:
+    """Return how to give up, longest wording first."""
+    return ("Ctrl-C gives up.",)
+
+
+def tiny(seconds_left: int) -> str:
+    """Return the one line for a window that has room for nothing else."""
+    return f"phone {seconds_left}s"

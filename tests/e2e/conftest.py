@@ -1,0 +1,47 @@
+"""Fixtures of the end-to-end tests. They need the private host: `make test` runs pytest inside it."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from gate import PIN_ACCOUNT, Gate
+from running_simulator import RunningSimulator
+from system_log import SystemLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_the_private_host() -> None:
+    if socket.gethostname() != "private-host":
+        pytest.fail("the end-to-end tests change accounts and homes; run them by `make test`", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    """The ID server and everybody's phone, one process for all tests."""
+    with RunningSimulator(tmp_path_factory.mktemp("simulator"), "--pin-account", PIN_ACCOUNT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def system_log() -> Iterator[SystemLog]:
+    """What is sent to /dev/log."""
+    with SystemLog() as log:
+        yield log
+
+
+@pytest.fixture
+def gate(tmp_path_factory: pytest.TempPathFactory, simulator: RunningSimulator, system_log: SystemLog) -> Iterator[Gate]:
+    """A host with the gate; see gate.py for its language."""
+    system_log.forget()
+    made = Gate(tmp_path_factory.mktemp("gate"), simulator, system_log, next(NUMBERS))
+    yield made
+    made.close()
+    simulator.clear_faults()

@@ -1,0 +1,29 @@
+"""The drop-ins that the project ships, as tests use them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[2] / "sshd_config.d"
+FOR_ALL = FOLDER / "00-secsign-gate.conf"
+FOR_A_GROUP = FOLDER / "00-secsign-gate-group.conf.example"
+FOR_A_USER = FOLDER / "00-secsign-gate-user.conf.example"
+
+# What makes a session another one than without the gate; all the rest holds for both.
+OF_THE_GATE_ONLY = ("ForceCommand", "SetEnv", "ExposeAuthInfo")
+
+
+def gated(**replaced: str) -> str:
+    """Return the drop-in for everybody; a keyword's line may be replaced: `gated(ForceCommand="none")`."""
+    text = FOR_ALL.read_text()
+    for keyword, value in replaced.items():
+        text, times = re.subn(rf"(?m)^( *){keyword} .*$", lambda found, k=keyword, v=value: f"{found[1]}{k} {v}", text)
+        assert times == 1, f"{FOR_ALL.name} has {times} lines with {keyword}"
+    return text
+
+
+def ungated() -> str:
+    """Return the same settings without the gate: the baseline that a gated session is compared with."""
+    keywords = "|".join(OF_THE_GATE_ONLY)
+    return re.sub(rf"(?m)^ *({keywords}) .*\n", "", FOR_ALL.read_text())

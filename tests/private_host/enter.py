@@ -1,0 +1,92 @@
+"""Run a command on a private host: a Debian of its own, made of this machine's and of unpacked packages, in namespaces.
+
+    enter.py [--with GROUP]… [--share-network] -- COMMAND [ARGUMENT…]
+
+    --with GROUP       Debian packages that the host must have (packages.py); may be repeated; default: host
+    --share-network    keep the machine's network, so that a browser outside reaches 127.0.0.1 inside
+
+COMMAND runs as root with a clean environment; accounts are listed in accounts.py. Nothing that it does reaches the
+machine, except what it writes into the checkout. The exit status is COMMAND's; 69: no such host can be had here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from fetch_packages import CACHE, FetchError, fetch
+from packages import GROUPS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+VIRTUAL_ENVIRONMENT = CHECKOUT / ".venv"
+NOT_POSSIBLE_HERE = 69  # EX_UNAVAILABLE
+KEPT_VARIABLES = ("CI", "COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTEST_ADDOPTS", "TERM")
+PATH = "/opt/secsign-gate/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NAMESPACES = ["--mount", "--pid", "--fork", "--uts", "--ipc", "--propagation", "private", "--kill-child"]
+
+
+def enter(groups: list[str], command: list[str], *, share_network: bool) -> NoReturn:
+    """Replace this process by one that runs `command` on a private host."""
+    namespaces = [*NAMESPACES, *([] if share_network else ["--net"])]
+    refuse_unless_possible(namespaces)
+    root = CACHE / "root"
+    root.mkdir(parents=True, exist_ok=True)
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    plan = {
+        "root": str(root),
+        "checkout": str(CHECKOUT),
+        "virtual_environment": str(VIRTUAL_ENVIRONMENT),
+        "trees": [str(fetch(GROUPS[group])) for group in groups],
+        "share_network": share_network,
+        "folder": str(CHECKOUT),
+        "environment": {"HOME": "/root", "LANG": "C.UTF-8", "PATH": PATH, "SHELL": "/bin/bash", "USER": "root"} | kept,
+        "command": command,
+    }
+    inner = ["/usr/bin/python3", "-I", "-B", str(Path(__file__).with_name("inside.py")), json.dumps(plan)]
+    sys.stdout.flush()
+    os.execvp("unshare", ["unshare", *namespaces, "--", *inner])
+
+
+def refuse_unless_possible(namespaces: list[str]) -> None:
+    """Say in one sentence why there can be no private host here, and end."""
+    if os.geteuid() != 0:
+        refuse("it needs root (namespaces, mounts, several accounts); run it with sudo, or in a container of your own.")
+    if not (VIRTUAL_ENVIRONMENT / "bin/python3").exists():
+        refuse(f"{VIRTUAL_ENVIRONMENT} is missing; `make venv` makes it.")
+    trial = subprocess.run(
+        ["unshare", *namespaces, "--", "mount", "-t", "tmpfs", "tmpfs", "/tmp"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if trial.returncode:
+        reason = (trial.stderr.strip().splitlines() or ["no reason given"])[-1]
+        refuse(f"namespaces and mounts are not permitted here ({reason}); in a container, run it with --privileged.")
+
+
+def refuse(sentence: str) -> NoReturn:
+    print(f"private host: {sentence}", file=sys.stderr)
+    sys.exit(NOT_POSSIBLE_HERE)
+
+
+def main() -> NoReturn:
+    parser = argparse.ArgumentParser(
+        usage="enter.py [--with GROUP]… [--share-network] -- COMMAND [ARGUMENT…]", description=__doc__
+    )
+    parser.add_argument("--with", dest="groups", action="append", choices=sorted(GROUPS), metavar="GROUP")
+    parser.add_argument("--share-network", action="store_true")
+    parser.add_argument("command", nargs="+")
+    arguments = parser.parse_args()
+    try:
+        enter(arguments.groups or ["host"], arguments.command, share_network=arguments.share_network)
+    except FetchError as failure:
+        refuse(str(failure))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Which Debian packages a private host is made of, by the name that `enter.py --with NAME` uses.
+
+Only what the host lacks is downloaded, and nothing is ever installed: see fetch_packages.py.
+"""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    # What `make demo` needs: a server, and the programs whose traffic must pass through the gate unharmed.
+    "demo": ("openssh-client", "openssh-server", "openssh-sftp-server", "rsync"),
+    # What the tests need besides: every login shell that starts a ForceCommand in its own way, and clients.
+    "host": (
+        "dash",
+        "fish",
+        "git",
+        "ksh93u+m",
+        "openssh-client",
+        "openssh-server",
+        "openssh-sftp-server",
+        "procps",
+        "rsync",
+        "tcsh",
+        "zsh",
+    ),
+    # A real browser for the simulator's phone page.
+    "browser": ("chromium", "chromium-driver", "fonts-dejavu-core"),
+    # Other people's clients and OpenSSH's own regression suite: for the long way round, not for `make test`.
+    "clients": ("ansible-core", "dropbear-bin", "lftp", "nodejs", "openssh-tests", "putty-tools", "sshfs"),
+    # pip itself, where Debian's python3-venv is not installed.
+    "pip": ("python3-pip-whl",),
+}

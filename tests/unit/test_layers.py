@@ -1,0 +1,178 @@
+"""The house keeps its walls: who may import what, what the waiting door loads, and how many roads lead to a yes."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import secsign_gate
+
+PACKAGE = Path(secsign_gate.__file__).parent
+STDLIB = sys.stdlib_module_names
+
+# For each place: which of our modules, and which of others', it may import. Lazy imports inside functions count too.
+OURS = {
+    "core": ("core", "errors"),
+    "doors": ("doors", "wire", "errors", "core.verdict", "terminal"),
+    "terminal": ("terminal", "core.verdict", "wire"),
+    "broker": ("broker", "core", "wire", "errors", "config", "trusted_file", "id_server", "directory"),
+    "id_server": ("id_server", "core", "errors", "config"),
+    "directory": ("directory", "core", "errors", "trusted_file"),
+    "config": ("config", "core", "errors", "trusted_file"),
+    "admin": ("admin", "core", "errors", "config", "trusted_file", "directory", "id_server", "broker", "wire"),
+    "simulator": ("simulator",),
+    "wire.py": ("errors",),
+    "errors.py": (),
+    "trusted_file.py": ("errors",),
+    "__init__.py": (),
+    "__main__.py": ("admin",),
+}
+OTHERS = {
+    "id_server/transport.py": {"httpx", "httpcore"},
+    "admin": {"click"},
+    "simulator": {"click", "cryptography", "httpx", "starlette", "uvicorn"},
+}
+IMPURE = {
+    "asyncio", "datetime", "io", "logging", "os", "pathlib", "posix", "pwd", "random", "secrets", "select", "shutil",
+    "signal", "socket", "ssl", "subprocess", "sys", "syslog", "tempfile", "threading", "time",
+}  # fmt: skip
+
+
+def files():
+    return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def place(path):
+    return path.relative_to(PACKAGE).parts[0]
+
+
+def imported(path):
+    """Yield every absolute module name that the file imports, with `from a import b` as `a.b`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides where it leads"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_place_has_its_row():
+    assert {place(path) for path in files()} <= set(OURS)
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_imports_only_what_its_place_may(path):
+    ours = OURS[place(path)]
+    others = OTHERS.get(str(path.relative_to(PACKAGE)), set()) | OTHERS.get(place(path), set())
+    for name in imported(path):
+        top, _, rest = name.partition(".")
+        if top == "secsign_gate":
+            # the simulator's commands hang on the same program, by name and loaded only when called
+            may = rest == "__version__" or any(rest == one or rest.startswith(f"{one}.") for one in ours)
+            assert may, f"{path.name} imports {name}"
+        else:
+            assert top in STDLIB or top in others, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda path: path.name)
+def test_the_core_has_no_clock_no_environment_no_io(path):
+    for name in imported(path):
+        assert name.partition(".")[0] not in IMPURE, f"{path.name} imports {name}"
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not calls & {"open", "print", "input", "eval", "exec", "__import__"}
+
+
+def loaded_by(code):
+    """Return which modules are loaded after `code` in an interpreter such as sshd starts for the door."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules)\n{code}\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    run = subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True, capture_output=True, text=True)
+    return set(run.stdout.split())
+
+
+THE_DOOR = {
+    "secsign_gate", "secsign_gate.doors", "secsign_gate.doors.ask_broker", "secsign_gate.doors.force_command",
+    "secsign_gate.doors.hand_over", "secsign_gate.errors", "secsign_gate.wire",
+}  # fmt: skip
+BUILT_IN = {"_socket", "_stat", "pwd", "select"}
+
+
+def test_the_door_loads_exactly_this_before_anybody_has_to_wait():
+    assert loaded_by("import secsign_gate.doors.force_command") == THE_DOOR | BUILT_IN
+
+
+FOR_WORDS = {"secsign_gate.doors.waiting", "secsign_gate.terminal", "secsign_gate.terminal.words"}
+
+
+def test_who_waits_without_a_terminal_loads_only_words_more():
+    ours = {name for name in loaded_by("import secsign_gate.doors.force_command, secsign_gate.doors.waiting")
+            if name.startswith("secsign_gate")}  # fmt: skip
+    assert ours == THE_DOOR | FOR_WORDS
+
+
+def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
+    heavy = {
+        "asyncio", "click", "ctypes", "dataclasses", "email", "http", "httpx", "inspect", "json", "logging", "pathlib",
+        "re", "site", "socket", "ssl", "subprocess", "tempfile", "threading", "typing", "urllib",
+    }  # fmt: skip
+    everything = "\n".join(
+        f"import {'.'.join(path.relative_to(PACKAGE.parent).with_suffix('').parts).removesuffix('.__init__')}"
+        for folder in ("doors", "terminal")
+        for path in sorted((PACKAGE / folder).glob("*.py"))
+    )
+    assert not loaded_by(everything) & heavy
+
+
+def calls_of(function):
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function:
+                yield str(path.relative_to(PACKAGE))
+
+
+def test_there_are_two_roads_to_a_yes_and_no_third():
+    assert sorted(calls_of("allow")) == ["core/approval.py", "core/policy.py"]
+    assert set(calls_of("Allow")) == {"core/verdict.py"}
+
+
+def test_a_door_is_told_yes_in_one_place():
+    told = []
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                told += [
+                    str(path.relative_to(PACKAGE))
+                    for keyword in node.keywords
+                    if keyword.arg == "allowed" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+                ]
+    # case.py says it for an Allow; wire.py reads what was said
+    assert sorted(told) == ["broker/case.py", "wire.py"]
+
+
+def test_exec_stands_in_one_place():
+    execs = {
+        str(path.relative_to(PACKAGE))
+        for path in files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("exec")
+    }
+    assert {name for name in execs if name.startswith("doors/")} == {"doors/hand_over.py"}
+
+
+def test_no_exception_is_swallowed_whole():
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"bare except in {path}"
+
+
+def test_no_file_is_two_subjects():
+    for path in files():
+        assert len(path.read_text().splitlines()) <= 350, f"{path} is over 350 lines"
