@@ -25,7 +25,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "tests"), str(Path(__file__).resolve().parent.parent / "tests/e2e")]
+sys.path[:0] = [
+    str(Path(__file__).resolve().parent.parent / "tests"),
+    str(Path(__file__).resolve().parent.parent / "tests/e2e"),
+]
 
 from running_simulator import RunningSimulator
 from sshd import Sshd
@@ -40,6 +43,7 @@ posix.execve(shell, [shell, "-c", posix.environ[b"SSH_ORIGINAL_COMMAND"]], posix
 """
 # One account a variant: same shell, empty home, so that nothing but the forced command differs.
 ACCOUNTS = {"none": "alice", "sh": "bob", "bare": "deploy", "door": "ben0", "embedded": "ben1", "pushed": "ben2"}
+WARM_UP = 2  # rounds not counted
 
 
 @contextmanager
@@ -100,13 +104,11 @@ def prepare(stack: ExitStack, folder: Path) -> tuple[Sshd, Path]:
     sockets = Path("/run/benchmark")
     sockets.mkdir()
     stack.enter_context(answering(f"{sockets}/yes.sock"))
-    simulator = stack.enter_context(RunningSimulator(auto_accept=0))
+    simulator = stack.enter_context(RunningSimulator(folder / "simulator", "--auto-accept", "0"))
     (folder / "users").write_text("ben2 alice\n")
     settings = folder / "gate.toml"
     settings.write_text(
-        f'[id_server]\ndialect = "form"\nurl = "{simulator.url}"\nca_file = "{folder}/ca.pem"\n'
-        f'[directory]\nusers_file = "{folder}/users"\n[audit]\nsyslog = true\n'
-        '[policy]\nexempt_accounts = "ben1"\n'
+        f'[id_server]\ndialect = "form"\nurl = "{simulator.url}"\nca_file = "ca.pem"\n[policy]\nexempt_accounts = "ben1"\n'
     )
     (folder / "ca.pem").write_bytes(Path(simulator.ca_file).read_bytes())
     forced = {
@@ -135,27 +137,39 @@ def client(sshd: Sshd, key: Path, variant: str, folder: Path) -> list[str]:
     return ["ssh", *options, f"{ACCOUNTS[variant]}@127.0.0.1"]
 
 
+@contextmanager
+def connected() -> Iterator[dict[str, list[str]]]:
+    """Yield the ssh command of each variant, over a master connection that stands."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/run")))
+        stack.enter_context(system_log())
+        sshd, key = prepare(stack, folder)
+        commands = {variant: client(sshd, key, variant, folder) for variant in ACCOUNTS}
+        for command in commands.values():
+            subprocess.run([*command[:1], "-M", "-N", "-f", *command[1:]], check=True)
+            stack.callback(subprocess.run, [*command[:1], "-O", "exit", *command[1:]], capture_output=True, check=False)
+        yield commands
+
+
+@contextmanager
+def system_log() -> Iterator[None]:
+    """Take what is sent to /dev/log; the private host has no daemon for it."""
+    log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    log.bind("/dev/log")
+    Path("/dev/log").chmod(0o666)
+    threading.Thread(target=lambda: [log.recv(65536) for _ in iter(int, 1)], daemon=True).start()
+    yield
+
+
 def measure(rounds: int) -> dict[str, list[float]]:
     """Return the milliseconds of `ssh -S … host true`, variant by variant, round by round."""
     times: dict[str, list[float]] = {variant: [] for variant in ACCOUNTS}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/run")))
-        log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        if not Path("/dev/log").exists():
-            log.bind("/dev/log")
-            Path("/dev/log").chmod(0o666)
-            threading.Thread(target=lambda: [log.recv(65536) for _ in iter(int, 1)], daemon=True).start()
-        sshd, key = prepare(stack, folder)
-        for variant in ACCOUNTS:
-            command = client(sshd, key, variant, folder)
-            subprocess.run([*command[:1], "-M", "-N", "-f", *command[1:]], check=True)
-            stack.callback(subprocess.run, [*command[:1], "-O", "exit", *command[1:]], capture_output=True, check=False)
-        for turn in range(rounds + 2):
-            for variant in ACCOUNTS:
-                command = [*client(sshd, key, variant, folder), "true"]
+    with connected() as commands:
+        for turn in range(rounds + WARM_UP):
+            for variant, command in commands.items():
                 begun = time.perf_counter()
-                subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                if turn >= 2:  # the first two warm the caches
+                subprocess.run([*command, "true"], check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                if turn >= WARM_UP:
                     times[variant].append((time.perf_counter() - begun) * 1000)
     return times
 

@@ -167,7 +167,7 @@ def _judge_directory(path: str, descriptor: int) -> None:
 def _name_of(descriptor: int) -> str:
     """Return the present name of an open directory, for a sentence only."""
     with suppress(OSError):
-        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - pathlib would cost each login 5 ms
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - pathlib would cost each login some milliseconds
     return "on the way"
 
 

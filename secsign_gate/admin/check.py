@@ -12,7 +12,6 @@ from secsign_gate.core.verdict import CONFIGURATION_ERROR
 from secsign_gate.directory.users_file import Users, load_users
 from secsign_gate.errors import ConfigError, Problem
 
-
 _HELP = """Load the configuration and the users file, and tell every problem at once, or a summary.
 
 \b

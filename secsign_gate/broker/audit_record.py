@@ -38,7 +38,7 @@ class Record(NamedTuple):
     """One thing to be put on record.
 
     `time` is in seconds since the epoch. `reference` is the one that the person sees. `verdict` is None only where
-    the event is none. `account` and `uid` are whom the process runs as; `login` is None if its claim was unusable.
+    the event is none. `account` is empty if nobody has found it out; `login` is None if its claim was unusable.
     `auth_session_id` is the number, never the request id, which is a secret. `waited` is in seconds.
     """
 
@@ -67,12 +67,12 @@ def line_of(record: Record) -> str:
         "reference": _name(record.reference),
         **_verdict_fields(record.verdict),
         "door": _name(record.door),
-        "account": _name(record.account),
+        "account": _name(record.account) or None,
         "uid": record.uid,
         **(_login_fields(record.login) if record.login is not None else {}),
         **(_certificate_fields(record.certificate) if record.certificate is not None else {}),
-        "secsign_id": record.secsign_id and escaped(record.secsign_id.encode(), _MAX_SENTENCE),
-        "auth_session_id": record.auth_session_id and _name(record.auth_session_id),
+        "secsign_id": _sentence(record.secsign_id or ""),
+        "auth_session_id": _name(record.auth_session_id or "") or None,
         "waited_seconds": round(record.waited, 3),
     }
     given = {name: value for name, value in fields.items() if value is not None}

@@ -64,7 +64,7 @@ async def _refuse_for_want_of_orders(door: Door, error: ConfigError) -> None:
     verdict = refuse(Reason.CONFIGURATION_ERROR, str(error))
     with suppress(AuditError):
         Audit(AuditSettings(syslog=True, file=None)).record(case.record(verdict, time(), 0.0))
-    await door.answer(case.refusal(verdict, 0.0, speak=True))
+    await door.answer(case.refusal(verdict, case.started, speak=True))
 
 
 if __name__ == "__main__":

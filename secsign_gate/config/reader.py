@@ -67,11 +67,11 @@ def parse_settings(path: str, text: str) -> Settings:
     """Return the orders in `text`, the content of the file at `path`. Raises ConfigError as `load_settings`."""
     reading = Reading(path, text)
     root = Table(reading, (), parse_toml(path, text))
-    absolute = os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118 - pathlib would cost each login 5 ms
-    folder = os.path.dirname(absolute)  # noqa: PTH120 - the same
+    absolute = _absolute(path)
+    folder = os.path.dirname(absolute)  # noqa: PTH120 - see _absolute
     settings = Settings(
         path=absolute,
-        users_file=root.take("users_file", file_below(folder), f"{folder}/{DEFAULT_USERS_FILE}"),
+        users_file=_users_file(root, folder),
         id_server=_id_server(reading, root.table("id_server"), folder),
         push=_push(root.table("push")),
         policy=_policy(root.table("policy")),
@@ -93,13 +93,22 @@ def users_file_named_in(path: str) -> str | None:
     """
     try:
         reading = Reading(path, read_trusted_lines(path))
-        folder = os.path.dirname(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118, PTH120 - as above
         root = Table(reading, (), parse_toml(path, reading.text))
-        users_file = root.take("users_file", file_below(folder), f"{folder}/{DEFAULT_USERS_FILE}")
+        users_file = _users_file(root, os.path.dirname(_absolute(path)))  # noqa: PTH120 - see _absolute
         reading.refuse_unless_clean()
     except ConfigError:
         return None
     return users_file
+
+
+def _absolute(path: str) -> str:
+    """Return the absolute name, `..` kept: what is above a symbolic link is not what is above its name."""
+    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118 - pathlib would cost each login some milliseconds
+
+
+def _users_file(root: Table, folder: str) -> str:
+    rule = file_below(folder)
+    return root.take("users_file", rule, rule(DEFAULT_USERS_FILE))
 
 
 def _id_server(reading: Reading, table: Table, folder: str) -> IdServerSettings:

@@ -3,6 +3,7 @@
 A rule knows nothing of files, lines, or other settings.
 """
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
@@ -129,7 +130,7 @@ def file_below(folder: str) -> Rule[str]:
         name = text(value)
         if name.startswith("~"):
             raise Unacceptable("begins with ~, which only a shell knows", "write the directory in full")
-        return name if name.startswith("/") else f"{folder.rstrip('/')}/{name}"
+        return os.path.join(folder, name)  # noqa: PTH118 - pathlib would cost each login some milliseconds
 
     return rule
 

@@ -65,7 +65,9 @@ class Reading:
             if name in names and other != section:
                 return f"did you mean {dotted((*other, name))}?"
         similar = difflib.get_close_matches(name, self.asked.get(section, []), 1)
-        return f"did you mean {dotted((*place[:-1], *similar))}?" if similar else "remove it, or see docs/configuration.md"
+        if similar:
+            return f"did you mean {dotted((*place[:-1], *similar))}?"
+        return "remove it, or see docs/configuration.md"
 
 
 class Table:

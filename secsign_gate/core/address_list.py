@@ -17,7 +17,7 @@ _NO_PEER = "unknown"  # what sshd matches for a client without an address, in th
 _LONGEST_PATTERN = 1022
 _LONGEST_ADDRESS = 63
 _LONGEST_CIDR = 46 + 3
-_MASK = re.compile(r"[ \t\n\v\f\r]*([+-]?)0*(\d{1,3})")
+_MASK = re.compile(r"0*([0-9]{1,3})")
 _CIDR_CHARACTERS = re.compile(r"[0-9a-fA-F.:/]+")
 _BITS = {socket.AF_INET: 32, socket.AF_INET6: 128}
 
@@ -124,9 +124,9 @@ def _network(text: str) -> _Network | None:
     length = -1
     if slash:
         written = _MASK.fullmatch(mask)
-        if written is None or (written[1] == "-" and int(written[2])) or int(written[2]) > _BITS[socket.AF_INET6]:
+        if written is None or int(written[1]) > _BITS[socket.AF_INET6]:
             return None
-        length = int(written[2])
+        length = int(written[1])
     single = _parsed(host)
     if single is None:
         return None

@@ -176,7 +176,7 @@ def _in_range(text: bytes, number: re.Match[bytes], least: int, most: int) -> bo
 def _expiry(value: bytes) -> Expiry:
     """Return the time that `value` writes down, with `seconds` -1 if there is no such time.
 
-    The digits are read as strptime(3) reads them: blanks before them do not count, and the 31st of June is July the 1st.
+    As strptime(3) reads it, blanks before digits do not count, and the 31st of June is the 1st of July.
     """
     parts = _TIME.fullmatch(value)
     nowhere = Expiry(-1, utc=False)

@@ -10,7 +10,8 @@ from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
 from secsign_gate.directory.users_file import check_account, users_line
 from secsign_gate.errors import ConfigError, Problem
 
-_LINE = re.compile(r"(?P<account>[^\s:=]+)(?:[ \t]*[:=][ \t]*|[ \t]+)(?P<secsign_id>[^\s:=]+)")
+# Punctuation that an account could have, if oddly, is more likely a form of file that nobody has thought of.
+_LINE = re.compile(r"""(?P<account>[^\s:=,;"'<>|\[\]{}()]+)(?:[ \t]*[:=][ \t]*|[ \t]+)(?P<secsign_id>[^\s:=]+)""")
 
 
 def import_mapping(path: str, content: bytes) -> str:

@@ -13,15 +13,15 @@ import asyncio
 import socket
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 from secsign_gate import __version__
 from secsign_gate.errors import IdServerUnreachable
-from secsign_gate.id_server.exchange import OK, Ask, Reply
+from secsign_gate.id_server.exchange import Ask, Reply
 from secsign_gate.id_server.journey import Journey
+from secsign_gate.id_server.tls import Conversation, tls_context
 
 if TYPE_CHECKING:
     from secsign_gate.config import IdServerSettings
@@ -84,22 +84,26 @@ def _https_url(server_url: str, target: str) -> httpx.URL:
 
 
 async def _body(response: httpx.Response, journey: Journey) -> bytes:
-    """Read the body as it was sent. An answer that looks good must show where it ends, or it could have been cut."""
+    """Read the body as it was sent. An answer that does not show where it ends could have been cut."""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise journey.spoiled_by("compresses its answers, which it was not asked to")
-    if response.status_code == OK and not {"content-length", "transfer-encoding"} & response.headers.keys():
-        raise journey.spoiled_by("does not say how long its answer is")
-    body = bytearray()
+    received = bytearray()
     async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > BODY_LIMIT:
+        received += chunk
+        if len(received) > BODY_LIMIT:
             raise journey.spoiled_by(f"answers with more than {BODY_LIMIT} bytes")
-    return bytes(body)
+    body = bytes(received)
+    connection = response.extensions["network_stream"]
+    conversation = connection.get_extra_info("ssl_object")
+    if not isinstance(conversation, Conversation) or not conversation.is_one_answer(response.headers, body):
+        await connection.aclose()  # or the next request would meet what is left over
+        raise journey.spoiled_by("sends something else than one complete answer")
+    return body
 
 
 def _client(settings: "IdServerSettings") -> httpx.AsyncClient:
     transport = httpx.AsyncHTTPTransport(
-        verify=_tls_context(settings.ca_file),
+        verify=tls_context(settings.ca_file),
         trust_env=False,
         http2=False,
         retries=0,
@@ -115,28 +119,3 @@ def _client(settings: "IdServerSettings") -> httpx.AsyncClient:
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=httpx.Timeout(None, connect=settings.connect_seconds),  # the rest is in `exchange`, over everything
     )
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Return a context that verifies certificate and host name, against `ca_file` or else the system's trust store.
-
-    Not by ssl.create_default_context, which obeys SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE of the environment.
-    Where the system's store is a folder of hashed names, as on Debian, only the certificate needed is ever read.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False  # RFC 9525 section 2: the name is in subjectAltName
-    if ca_file is None:
-        system = ssl.get_default_verify_paths()
-        bundle = system.openssl_cafile if Path(system.openssl_cafile).is_file() else None
-        context.load_verify_locations(cafile=bundle, capath=system.openssl_capath)
-        return context
-    try:
-        context.load_verify_locations(cafile=ca_file)
-    except OSError as error:
-        why = "no PEM certificates in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise IdServerUnreachable(
-            f"{ca_file} cannot be used as CA file ({why}); correct ca_file in [id_server]",
-            request_may_have_arrived=False,
-        ) from error
-    return context

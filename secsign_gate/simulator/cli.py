@@ -63,10 +63,21 @@ PORT = click.IntRange(0, 65535)
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Keeps ca.pem; made if missing."
 )
-@click.option("--host", callback=_address, default="127.0.0.1", show_default=True, help="Where the ID server listens.")
-@click.option("--port", type=PORT, default=0, help="Of the ID server; 0 (default): any free one.")
 @click.option(
-    "--phone-port", type=PORT, default=0, help="Of the phone, always on 127.0.0.1; 0 (default): any free one."
+    "--host",
+    metavar="ADDRESS",
+    callback=_address,
+    default="127.0.0.1",
+    show_default=True,
+    help="Where the ID server listens.",
+)
+@click.option("--port", type=PORT, metavar="PORT", default=0, help="Of the ID server; 0 (default): any free one.")
+@click.option(
+    "--phone-port",
+    type=PORT,
+    metavar="PORT",
+    default=0,
+    help="Of the phone, always on 127.0.0.1; 0 (default): any free one.",
 )
 @click.option(
     "--id",
@@ -78,7 +89,14 @@ PORT = click.IntRange(0, 65535)
 @click.option(
     "--pin-account", metavar="NAME:PASSWORD", callback=_pin_account, help="Who may use REST. None: REST answers 401."
 )
-@click.option("--session-seconds", type=SECONDS, default=120, show_default=True, help="Life of an auth session.")
+@click.option(
+    "--session-seconds",
+    type=SECONDS,
+    metavar="SECONDS",
+    default=120,
+    show_default=True,
+    help="Life of an auth session.",
+)
 @click.option("--auto-accept", type=SECONDS, metavar="SECONDS", help="The phone accepts by itself after so long.")
 @click.option("--auto-deny", type=SECONDS, metavar="SECONDS", help="The phone denies by itself after so long.")
 @click.option(

@@ -13,7 +13,16 @@ _UPPER_HALF = "▀"
 # From empty to full. Ink on paper, not light on a screen: the white ground stays empty on any terminal.
 _INK = " .:-=+*#%@"
 _CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
-_EIGHT = ((0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (255, 255, 255))
+_EIGHT = (
+    (0, 0, 0),
+    (205, 0, 0),
+    (0, 205, 0),
+    (205, 205, 0),
+    (0, 0, 238),
+    (205, 0, 205),
+    (0, 205, 205),
+    (255, 255, 255),
+)
 
 
 class Picture:
@@ -143,7 +152,7 @@ def _true_colour(red: int, green: int, blue: int) -> str:
 def _one_of_256(red: int, green: int, blue: int) -> str:
     """Return the nearest colour of xterm's 6 x 6 x 6 cube (16 to 231) or grey ramp (232 to 255)."""
     wanted = (red, green, blue)
-    places = [min(range(6), key=lambda level: abs(_CUBE_LEVELS[level] - sample)) for sample in wanted]  # noqa: B023
+    places = [min(range(6), key=lambda level: abs(_CUBE_LEVELS[level] - sample)) for sample in wanted]
     cube = (_CUBE_LEVELS[places[0]], _CUBE_LEVELS[places[1]], _CUBE_LEVELS[places[2]])
     step = min(23, max(0, (sum(wanted) // 3 - 3) // 10))
     grey = 8 + 10 * step

@@ -26,7 +26,20 @@ _TRUE_COLOUR = ("alacritty", "konsole-direct", "rio", "iterm2-direct", "st-direc
 _MULTIPLEXERS = ("screen", "tmux", "dvtm")
 # Whatever calls itself plain xterm or putty has known the 256 colours for two decades: PuTTY, xterm, VTE, mintty.
 _COLOURS_256 = ("xterm", "putty", "mintty", "konsole", "vte", "gnome", "st", "eterm", "rxvt-unicode")
-_COLOURS_8 = ("xterm-color", "linux", "screen", "tmux", "rxvt", "ansi", "cygwin", "cons25", "dvtm", "teraterm", "kterm", "nsterm")
+_COLOURS_8 = (
+    "xterm-color",
+    "linux",
+    "screen",
+    "tmux",
+    "rxvt",
+    "ansi",
+    "cygwin",
+    "cons25",
+    "dvtm",
+    "teraterm",
+    "kterm",
+    "nsterm",
+)
 _MONOCHROME = ("vt100", "vt102", "vt220", "vt320", "vt420", "vt520", "xterm-mono")
 
 
@@ -64,8 +77,10 @@ def _draws(term: str) -> bool:
     if term in ("", "dumb", "unknown", "emacs"):
         return False
     known = [name for name, _ in _GRAPHICS]
-    return "color" in term or "direct" in term or term.startswith(
-        (*known, *_TRUE_COLOUR, *_COLOURS_256, *_COLOURS_8, *_MONOCHROME)
+    return (
+        "color" in term
+        or "direct" in term
+        or term.startswith((*known, *_TRUE_COLOUR, *_COLOURS_256, *_COLOURS_8, *_MONOCHROME))
     )
 
 

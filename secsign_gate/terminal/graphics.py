@@ -21,7 +21,7 @@ _BAND = 6
 def kitty(picture: Picture, columns: int, rows: int) -> str:
     """Return what shows the picture at the cursor, scaled to `columns` x `rows` cells; the cursor stays (C=1).
 
-    The "graphics protocol" of Kitty: raw pixels (f=24) in zlib (o=z), in pieces of 4096 characters; q=2 forbids answers.
+    Kitty's "Terminal graphics protocol": raw pixels (f=24) in zlib (o=z), pieces of 4096 characters, no answers (q=2).
     """
     payload = _base64(compress(picture.pixels, 9))
     first = f"a=T,f=24,o=z,s={picture.width},v={picture.height},c={columns},r={rows},i={_KITTY_IMAGE},C=1,"

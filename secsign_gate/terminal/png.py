@@ -8,8 +8,6 @@ never more than the size that the header promised, and the header may promise li
 from zlib import compress, crc32, decompressobj
 from zlib import error as ZlibError  # noqa: N812 - zlib spells a class in lower case
 
-from secsign_gate.errors import GateError
-
 MAX_BYTES = 64 * 1024
 MAX_SIDE = 512
 
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class PictureUnreadable(GateError):
-    """These bytes are no picture that an access pass may be."""
+class PictureUnreadable(Exception):
+    """These bytes are no picture that an access pass may be. Never leaves this folder: it becomes words."""
 
 
 class Png:
@@ -47,23 +45,26 @@ class Png:
         for name, body in _chunks(png):
             if (name == b"IHDR") != (previous == b""):
                 raise PictureUnreadable("the header is not the first chunk")
-            if name == b"IHDR":
-                self._take_header(body)
-            elif name == b"PLTE":
-                self._take_palette(body)
-            elif name == b"tRNS":
-                self._take_transparency(body)
-            elif name == b"IDAT":
-                if self._compressed and previous != b"IDAT":
-                    raise PictureUnreadable("the pixels are not in one piece")
-                self._compressed.append(body)
-            elif name != b"IEND" and not name[0] & 0x20:
-                raise PictureUnreadable("a chunk that is unknown must be understood")
+            self._take(name, body, previous)
             previous = name
         if not self._compressed:
             raise PictureUnreadable("there are no pixels")
         if self._kind == _PALETTE and not self._palette:
             raise PictureUnreadable("the palette is missing")
+
+    def _take(self, name: bytes, body: bytes, previous: bytes) -> None:
+        if name == b"IHDR":
+            self._take_header(body)
+        elif name == b"PLTE":
+            self._take_palette(body)
+        elif name == b"tRNS":
+            self._take_transparency(body)
+        elif name == b"IDAT":
+            if self._compressed and previous != b"IDAT":
+                raise PictureUnreadable("the pixels are not in one piece")
+            self._compressed.append(body)
+        elif name != b"IEND" and name[:1].isupper():
+            raise PictureUnreadable("a chunk is unknown that must be understood")
 
     def _take_header(self, body: bytes) -> None:
         if len(body) != _IHDR_LENGTH:

@@ -81,9 +81,9 @@ def printable(text: str, limit: int) -> str:
 
     Any other byte of its UTF-8 is shown as an escape like `\xc3`: what cannot be read cannot mislead either.
     """
-    # No foreign character becomes less than one of ours, so the rest cannot matter.
-    foreign = text[: limit + 1].encode("utf-8", "surrogatepass")
-    clean = "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02x}" for byte in foreign)
+    # No character becomes less than one, so what is beyond the limit cannot matter.
+    octets = text[: limit + 1].encode("utf-8", "surrogatepass").decode("latin-1")
+    clean = "".join([octet if " " <= octet <= "~" else f"\\x{ord(octet):02x}" for octet in octets])
     return cut(clean, limit)
 
 
@@ -143,17 +143,12 @@ def facts(progress: "Progress") -> list[tuple[str, str]]:
 
 
 # What became of the access pass on this screen.
-NO_PICTURE, SHOWN, SHAPE_ONLY, TOO_SMALL, NOT_SHOWABLE, UNREADABLE = range(6)
+NO_PICTURE, SHOWN, SHAPE_ONLY, TOO_SMALL, UNREADABLE = range(5)
 
 _HINTS = {
     SHAPE_ONLY: ("Its colours cannot be shown here.", "Colours not shown."),
-    TOO_SMALL: ("Enlarge this window to see the picture to pick.", "Enlarge the window.", "Enlarge."),
-    NOT_SHOWABLE: (
-        "The picture to pick cannot be shown on this terminal.",
-        "Picture cannot be shown.",
-        "No picture.",
-    ),
-    UNREADABLE: ("The picture to pick could not be read.", "Picture unreadable.", "No picture."),
+    TOO_SMALL: ("Enlarge this window to see the picture to pick.", "Enlarge this window.", "Enlarge."),
+    UNREADABLE: ("The picture to pick is unreadable: log in again.", "Unreadable picture.", "No picture."),
 }
 
 
@@ -164,14 +159,16 @@ def instruction(stage: str, picture: int) -> tuple[str, ...]:
     """
     if stage == "asking":
         return ("Sending a request to your phone ...", "Asking your phone ...", "Asking ...")
-    with_picture = picture in (SHOWN, SHAPE_ONLY)
-    if stage == "fetched":
-        if with_picture:
-            return ("Your phone is open: pick this picture there.", "Pick this picture there.", "Pick it there.")
-        return ("Your phone is open: accept it there.", "Accept it there.", "Accept.")
-    if with_picture:
-        return ("Pick this picture on your phone.", "Pick this on phone.", "Pick on phone.", "Pick this.")
-    return ("Open the app on your phone and accept.", "Accept on your phone.", "Use your phone.", "Accept.")
+    fetched = stage == "fetched"
+    if picture in (SHOWN, SHAPE_ONLY):
+        if fetched:
+            return ("The app is open: pick this picture.", "Pick this picture now.", "Pick it now.", "Pick it.")
+        return ("Pick this picture on your phone.", "Pick this on your phone.", "Pick on phone.", "Pick it.")
+    if picture == NO_PICTURE:
+        if fetched:
+            return ("The app is open: accept or deny there.", "The app is open: accept.", "Accept now.", "Accept.")
+        return ("Open the app on your phone and accept.", "Accept on your phone.", "Use your phone.", "Accept.")
+    return ("The app is open.",) if fetched else ("Open the app on your phone.", "Open the app.")
 
 
 def picture_hint(picture: int) -> tuple[str, ...]:

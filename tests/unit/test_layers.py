@@ -151,7 +151,8 @@ def test_a_door_is_told_yes_in_one_place():
                 told += [
                     str(path.relative_to(PACKAGE))
                     for keyword in node.keywords
-                    if keyword.arg == "allowed" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+                    if keyword.arg == "allowed"
+                    and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
                 ]
     # case.py says it for an Allow; wire.py reads what was said
     assert sorted(told) == ["broker/case.py", "wire.py"]

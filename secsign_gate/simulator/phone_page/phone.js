@@ -64,8 +64,8 @@ function makeNotification(request) {
     secsignid: request.secsignid,
     title: titleOf(request),
     line: request.transaction ? request.transaction.description : request.serviceaddress,
-    age: "now",
   });
+  item.dataset.created = request.created;
   item.firstElementChild.addEventListener("click", () => openRequest(request));
   return item;
 }
@@ -90,8 +90,8 @@ function openRequest(request) {
   opened = request;
   clearTimeout(outcomeTimer);
   const { transaction } = request;
-  part("request-title").textContent = request.serviceaddress;
-  part("question").textContent = titleOf(request);
+  setBreakable(part("request-title"), request.serviceaddress);
+  setBreakable(part("question"), titleOf(request));
   part("description").textContent = transaction?.description ?? "";
   part("description").hidden = !transaction;
   const facts = [...(transaction ? [["Service", request.servicename], ...transaction.data] : []), ["SecSign ID", request.secsignid]];
@@ -103,6 +103,12 @@ function openRequest(request) {
   countDown();
   show(part("request"), part("request-title"));
   send(`requests/${request.number}/fetch`);
+}
+
+// Long names break after @ . / and - rather than anywhere.
+function setBreakable(place, content) {
+  place.replaceChildren();
+  for (const piece of content.split(/(?<=[@./-])/)) place.append(piece, document.createElement("wbr"));
 }
 
 function text(tag, content) {
@@ -162,6 +168,7 @@ function draw() {
   part("quiet").hidden = cards.length > 0;
   part("earlier").hidden = !ended.length;
   document.title = `${requests.length ? `(${requests.length}) ` : ""}Phone · SecSign ID simulator`;
+  tellAges();
   const fresh = requests.filter((request) => !known.has(request.number));
   known = new Set(requests.map((request) => request.number));
   if (fresh.length) part("announcement").textContent = `Login request for ${fresh[0].secsignid}: ${titleOf(fresh[0])}`;
@@ -179,6 +186,13 @@ function countDown() {
   part("countdown").textContent = `${Math.floor(left / 60)}:${`${left % 60}`.padStart(2, "0")}`;
 }
 
+function tellAges() {
+  for (const item of document.querySelectorAll("[data-created]")) {
+    const minutes = Math.floor((simulatorNow() - item.dataset.created) / 60);
+    item.querySelector('[data-text="age"]').textContent = minutes < 1 ? "now" : `${minutes} min ago`;
+  }
+}
+
 function tick() {
   const now = new Date();
   const time = now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
@@ -187,6 +201,7 @@ function tick() {
     const wanted = place.dataset.clock === "date" ? date : time;
     if (place.textContent !== wanted) place.textContent = wanted;
   }
+  tellAges();
   countDown();
 }
 

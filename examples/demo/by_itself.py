@@ -1,0 +1,148 @@
+"""The demo without a terminal: each way through the gate once, one refusal, and one approval that comes too late."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from typing import TYPE_CHECKING, NamedTuple
+
+from secsign_gate.core.verdict import REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gate import Gate, Login, Person
+    from page import Page
+
+MEBIBYTE = os.urandom(1 << 20)
+LONGEST_WAIT = 30.0
+
+
+class Surprise(Exception):  # noqa: N818 - it is what it says
+    """Something did not go as it should; str() says what."""
+
+
+class Stage(NamedTuple):
+    """Where the steps play."""
+
+    gate: Gate
+    alice: Person
+    files: Path
+
+    def accepted(self, login: Login) -> bytes:
+        """Accept on the phone and return what the program printed. Raises Surprise if it failed."""
+        self.gate.phone("alice").accept()
+        outcome = login.outcome()
+        expect(outcome.status == 0, f"status {outcome.status}: {outcome.stderr.decode(errors='replace').strip()}")
+        return outcome.stdout
+
+    def waits_for_record(self, reason: str) -> None:
+        """Wait until a login is on record as refused for this reason."""
+        deadline = time.monotonic() + LONGEST_WAIT
+        while not any(record.get("reason") == reason for record in self.gate.records):
+            expect(time.monotonic() < deadline, f"no login was recorded as {reason}")
+            time.sleep(0.05)
+
+
+def ssh(stage: Stage) -> str:
+    printed = stage.accepted(stage.alice.ssh("echo $USER at $(uname -n)")).decode().strip()
+    expect(printed == "alice at private-host", f"it printed {printed!r}")
+    return f"printed “{printed}”"
+
+
+def scp(stage: Stage) -> str:
+    (stage.files / "there").write_bytes(MEBIBYTE)
+    stage.accepted(stage.alice.scp(stage.files / "there", ":copied"))
+    stage.accepted(stage.alice.scp(":copied", stage.files / "back"))
+    expect((stage.files / "back").read_bytes() == MEBIBYTE, "the copy differs")
+    return "1 MiB there and back, byte for byte"
+
+
+def rsync(stage: Stage) -> str:
+    folder = stage.files / "folder"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"file-{number}").write_bytes(MEBIBYTE[: number * 1000])
+    stage.accepted(stage.alice.rsync("--archive", f"{folder}/", ":synced"))
+    expect(len(list((stage.alice.home / "synced").iterdir())) == 20, "files are missing")
+    return "20 files"
+
+
+def sftp(stage: Stage) -> str:
+    stage.accepted(stage.alice.sftp("mkdir letters\nrename copied letters/first\n"))
+    expect((stage.alice.home / "letters/first").read_bytes() == MEBIBYTE, "the renamed file differs")
+    return "made a folder, moved a file into it"
+
+
+def denied(stage: Stage) -> str:
+    login = stage.alice.ssh("touch denied")
+    stage.gate.phone("alice").deny()
+    outcome = login.outcome()
+    expect(outcome.status == REFUSED, f"status {outcome.status}")
+    expect(not stage.alice.has("denied"), "the command ran all the same")
+    return f"nothing ran; status {REFUSED}"
+
+
+def too_late(stage: Stage) -> str:
+    phone = stage.gate.phone("alice")
+    login = stage.alice.ssh("touch too-late")
+    phone.wait()
+    login.session.kill()
+    try:
+        stage.gate.simulator.accept(phone.secsign_id)
+        seen = "accepted after the client had gone"
+    except AssertionError:
+        seen = "the request was withdrawn from the phone"
+    stage.waits_for_record("client_left")
+    expect(not stage.alice.has("too-late"), "the command ran although its client had gone")
+    return f"nothing ran; {seen}"
+
+
+def forwarding(stage: Stage) -> str:
+    target = f"127.0.0.1:{stage.gate.sshd.port}"  # sshd's own port: there is always something listening
+    outcome = stage.alice.ssh(options=["-W", target]).outcome()
+    expect(outcome.status != 0 and b"SSH-" not in outcome.stdout, "a connection was forwarded")
+    return "no way around: nothing was forwarded"
+
+
+STEPS: tuple[tuple[str, str, Callable[[Stage], str]], ...] = (
+    ("ssh alice@host COMMAND", "accept", ssh),
+    ("scp, both ways", "accept ×2", scp),
+    ("rsync --archive", "accept", rsync),
+    ("sftp", "accept", sftp),
+    ("ssh, not yours", "deny", denied),
+    ("ssh, client gave up while waiting", "too late", too_late),
+    ("ssh -W, no session at all", "not asked", forwarding),
+)
+
+
+def show_everything(gate: Gate, page: Page) -> int:
+    """Try every step; return the exit status for the demo."""
+    files = gate.folder / "files"
+    files.mkdir()
+    stage = Stage(gate, gate.user("alice", secsign_id="alice"), files)
+    failed = 0
+    for what, phone, step in STEPS:
+        began = time.monotonic()
+        try:
+            result, good = step(stage), True
+        except (Surprise, AssertionError, OSError) as surprise:
+            result, good = str(surprise).partition("\n")[0], False
+            failed += 1
+        page.tried(good=good, what=what, phone=phone, result=result, seconds=time.monotonic() - began)
+        if not good:
+            page.line(traceback.format_exc() + gate.story())
+    page.line()
+    allowed = sum(record.get("verdict") == "allow" for record in gate.records)
+    refused = sum(record.get("verdict") == "refuse" for record in gate.records)
+    page.line(f"  On record: {allowed} logins allowed, {refused} refused, each before it took effect.")
+    page.line(f"  {len(STEPS) - failed} of {len(STEPS)} went as they should. In a terminal, `make demo` lets you in by hand.")
+    page.line()
+    return 1 if failed else 0
+
+
+def expect(true: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not true:
+        raise Surprise(otherwise)

@@ -1,0 +1,62 @@
+"""The ID server client for tests that are no coroutines: one event loop, so connections stay warm between calls."""
+
+import asyncio
+from types import TracebackType
+from typing import Literal, Self
+
+from secsign_gate.config import IdServerSettings, PinAccount
+from secsign_gate.core.auth_session import AuthSession, PushRequest, StateReport
+from secsign_gate.core.secsign_id import SecSignId
+from secsign_gate.id_server.dialects import id_server
+
+PIN_ACCOUNT = PinAccount("gate", "correct horse")
+PIN_ARGUMENTS = ("--pin-account", f"{PIN_ACCOUNT.name}:{PIN_ACCOUNT.password}")
+
+
+def settings_for(dialect: Literal["form", "rest"], url: str, ca_file: str | None) -> IdServerSettings:
+    """Return settings with the defaults of the configuration file."""
+    return IdServerSettings(
+        dialect=dialect,
+        url=url,
+        fallback_url=None,
+        ca_file=ca_file,
+        pin_account=PIN_ACCOUNT if dialect == "rest" else None,
+        proxy=None,
+        connect_seconds=5.0,
+        total_seconds=15.0,
+        api_method="SecSignGate",
+    )
+
+
+def push(secsign_id: str, *, access_pass: bool = False) -> PushRequest:
+    """Return a plain push request for this SecSign ID."""
+    return PushRequest(SecSignId(secsign_id), "web1 login", "web1.example.org", access_pass, None)
+
+
+class BlockingIdServer:
+    """An IdServer whose methods block. Closes its connections at the end of `with`."""
+
+    def __init__(self, settings: IdServerSettings) -> None:
+        self._runner = asyncio.Runner()
+        self.id_server = id_server(settings)
+
+    def open(self, request: PushRequest) -> AuthSession:
+        return self._runner.run(self.id_server.open(request))
+
+    def state_of(self, auth_session: AuthSession) -> StateReport:
+        return self._runner.run(self.id_server.state_of(auth_session))
+
+    def cancel(self, auth_session: AuthSession) -> None:
+        self._runner.run(self.id_server.cancel(auth_session))
+
+    def release(self, auth_session: AuthSession) -> None:
+        self._runner.run(self.id_server.release(auth_session))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self.id_server.aclose())
+        self._runner.close()
