@@ -4,6 +4,7 @@ PYTHON := /usr/bin/python3
 HOST := tests/private_host
 EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
+HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check clean
@@ -32,6 +33,7 @@ check: venv
 	.venv/bin/python3 -m ruff format --check .
 	.venv/bin/python3 -m ruff check .
 	.venv/bin/python3 -m mypy
+	MYPYPATH=tests:tests/e2e:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
 
 clean:
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

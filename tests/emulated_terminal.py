@@ -1,7 +1,7 @@
 """A real pty with a terminal emulator (pyte) at its other end: what a person would see, cell by cell.
 
-pyte is taught three things that real terminals do: to remember the saved cursor after it was restored once (DEC STD 070,
-DECRC), to keep the cursor with its text when the window changes size, optionally reflowing what is too wide, and to
+pyte is taught three things that real terminals do: to remember the saved cursor after it was restored once (DECRC, DEC
+STD 070), to keep the cursor with its text when the window changes size, optionally reflowing what is too wide, and to
 swallow picture protocols, which are kept in `graphics` with the cell at which they arrived.
 """
 
@@ -10,8 +10,10 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +21,8 @@ import pyte
 from pyte.screens import Char
 
 _PICTURES = re.compile(rb"\x1b_G.*?\x1b\\|\x1bP.*?\x1b\\|\x1b\]1337;.*?\x07", re.DOTALL)
+_ECHO = {ord("\n"): b"\r\n", ord("\t"): b"\t"}
+_FAR_TOO_LONG = 20.0
 _SGR = re.compile(rb"\x1b\[([0-9;]*)m")
 
 
@@ -50,17 +54,23 @@ class Glass(pyte.Screen):
         cursor_row, cursor_column = self.cursor.y, self.cursor.x
         for number in range(self.lines):
             cells = dict(self.buffer[number])
-            width = 1 + max((column for column, cell in cells.items() if cell.data != " " or cell.bg != "default"), default=0)
+            width = 1 + max(
+                (column for column, cell in cells.items() if cell.data != " " or cell.bg != "default"), default=0
+            )
             if number == self.cursor.y:
                 cursor_row = len(rows) + (self.cursor.x // columns if reflow else 0)
                 cursor_column = self.cursor.x % columns if reflow else min(self.cursor.x, columns - 1)
-            for start in range(0, width if reflow else 1, columns):
-                rows.append({at - start: cell for at, cell in cells.items() if start <= at < start + columns})
+            rows += [
+                {at - start: cell for at, cell in cells.items() if start <= at < start + columns}
+                for start in range(0, width if reflow else 1, columns)
+            ]
         while len(rows) > cursor_row + 1 and not rows[-1]:
             rows.pop()
         excess = max(0, len(rows) - lines)
         off = min(excess, cursor_row) if keep_bottom else max(0, cursor_row - lines + 1)
-        self.above += ["".join(row[at].data if at in row else " " for at in range(columns)).rstrip() for row in rows[:off]]
+        self.above += [
+            "".join(row[at].data if at in row else " " for at in range(columns)).rstrip() for row in rows[:off]
+        ]
         self.lines, self.columns = lines, columns
         self.buffer.clear()
         for number, row in enumerate(rows[off : off + lines]):
@@ -77,7 +87,7 @@ class EmulatedTerminal:
         self.master, self.fd = pty.openpty()
         os.set_blocking(self.master, False)
         self.screen = Glass(columns, lines)
-        self.raw = b""
+        self._raw = b""
         self.graphics: list[tuple[int, int, bytes]] = []
         self._unread = b""
         self._stream = pyte.ByteStream(self.screen)
@@ -94,9 +104,26 @@ class EmulatedTerminal:
         self._tell_size(columns, lines)
 
     def type(self, keys: bytes) -> None:
-        """Type ahead: the kernel echoes it, as nobody reads it."""
-        os.write(self.master, keys)
+        """Type ahead: the kernel echoes it, as nobody reads it. Returns when all of the echo has arrived."""
         self.read()
+        seen = len(self._raw)
+        echo = b"".join(_ECHO.get(key, bytes((key,)) if key >= 0x20 else bytes((ord("^"), key + 0x40))) for key in keys)
+        os.write(self.master, keys)
+        while len(self._raw) < seen + len(echo):
+            assert select.select([self.master], [], [], _FAR_TOO_LONG)[0], "the echo does not come"
+            self.read()
+
+    def stop(self) -> None:
+        """Press Ctrl-S. Returns when it has taken effect."""
+        os.write(self.master, b"\x13")
+        ends = time.monotonic() + _FAR_TOO_LONG
+        while select.select([], [self.fd], [], 0)[1]:
+            assert time.monotonic() < ends, "Ctrl-S does not stop it"
+
+    def resume(self) -> None:
+        """Press Ctrl-Q. Returns when it has taken effect."""
+        os.write(self.master, b"\x11")
+        assert select.select([], [self.fd], [], _FAR_TOO_LONG)[1], "Ctrl-Q does not let it go on"
 
     def read(self) -> None:
         """Take in what has been written."""
@@ -107,7 +134,7 @@ class EmulatedTerminal:
                 break
             if not piece:
                 break
-            self.raw += piece
+            self._raw += piece
             self._unread += piece
         self._feed()
 
@@ -119,6 +146,11 @@ class EmulatedTerminal:
         if not re.search(rb"\x1b_G|\x1bP|\x1b\]1337;", self._unread):
             self._stream.feed(self._unread)
             self._unread = b""
+
+    @property
+    def raw(self) -> bytes:
+        self.read()
+        return self._raw
 
     @property
     def lines(self) -> list[str]:
@@ -158,7 +190,7 @@ class EmulatedTerminal:
     def colour_parameters(self) -> set[int]:
         """Return every SGR parameter that was sent."""
         self.read()
-        found = (parameters.split(b";") for parameters in _SGR.findall(self.raw))
+        found = (parameters.split(b";") for parameters in _SGR.findall(self._raw))
         return {int(one or b"0") for parameters in found for one in parameters}
 
     def close(self) -> None:
@@ -167,7 +199,9 @@ class EmulatedTerminal:
 
 
 @contextmanager
-def emulated_terminal(columns: int = 80, lines: int = 24, *, cell: tuple[int, int] = (0, 0)) -> Iterator[EmulatedTerminal]:
+def emulated_terminal(
+    columns: int = 80, lines: int = 24, *, cell: tuple[int, int] = (0, 0)
+) -> Iterator[EmulatedTerminal]:
     terminal = EmulatedTerminal(columns, lines, cell=cell)
     try:
         yield terminal

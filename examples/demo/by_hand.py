@@ -1,5 +1,7 @@
 """The demo in a terminal: your login, your phone page, your shell."""
 
+# ruff: noqa: INP001 - a script and its modules, not a package
+
 from __future__ import annotations
 
 import errno
@@ -35,9 +37,8 @@ def log_in_by_hand(gate: Gate, page: Page) -> int:
     page.line()
 
     def answer_phone(key: bytes) -> bool:
-        """Take `key` as an answer if the phone is waiting for one."""
-        open_requests = gate.simulator.pending(gate.id_of("alice"))
-        if not open_requests or key not in (ACCEPT, DENY):
+        """Take `key` as an answer if this login waits for one."""
+        if key not in (ACCEPT, DENY) or gate.records or not gate.simulator.pending(gate.id_of("alice")):
             return False
         (gate.simulator.accept if key == ACCEPT else gate.simulator.deny)(gate.id_of("alice"))
         return True
@@ -46,7 +47,11 @@ def log_in_by_hand(gate: Gate, page: Page) -> int:
     status = run_in_this_terminal(ssh, answer_phone)
     page.line()
     for record in gate.records:
-        told = {name: record[name] for name in ("account", "verdict", "ground", "reason", "waited_seconds") if name in record}
+        told = {
+            name: record[name]
+            for name in ("account", "verdict", "ground", "reason", "waited_seconds")
+            if name in record
+        }
         page.line(f"  On record: {json.dumps(told)}")
     page.line(f"  ssh ended with status {status}. Everything is gone again; `make demo </dev/null` shows more.")
     page.line()
@@ -54,15 +59,14 @@ def log_in_by_hand(gate: Gate, page: Page) -> int:
 
 
 def run_in_this_terminal(command: list[str], answer_phone: Callable[[bytes], bool]) -> int:
-    """Run `command` on a pty between it and this terminal; keys go to `answer_phone` first until it has taken one."""
+    """Run `command` on a pty between it and this terminal; it gets the keys that `answer_phone` does not take."""
     outer = sys.stdin.fileno()
     master, inner = os.openpty()
     copy_size(outer, master)
     before = termios.tcgetattr(outer)
     signal.signal(signal.SIGWINCH, lambda *_: copy_size(outer, master))
-    process = subprocess.Popen(["setsid", "--ctty", *command], stdin=inner, stdout=inner, stderr=inner)
+    process = subprocess.Popen(["/usr/bin/setsid", "--ctty", *command], stdin=inner, stdout=inner, stderr=inner)
     os.close(inner)
-    answered = False
     try:
         tty.setraw(outer)
         while True:
@@ -74,8 +78,7 @@ def run_in_this_terminal(command: list[str], answer_phone: Callable[[bytes], boo
                 os.write(sys.stdout.fileno(), piece)
             if outer in readable:
                 keys = read(outer)
-                answered = answered or answer_phone(keys)
-                if not answered or keys not in (ACCEPT, DENY):
+                if not answer_phone(keys):
                     os.write(master, keys)
     finally:
         termios.tcsetattr(outer, termios.TCSADRAIN, before)
@@ -85,10 +88,12 @@ def run_in_this_terminal(command: list[str], answer_phone: Callable[[bytes], boo
 
 
 def copy_size(source: int, target: int) -> None:
+    """Give one terminal the rows and columns of another."""
     fcntl.ioctl(target, termios.TIOCSWINSZ, fcntl.ioctl(source, termios.TIOCGWINSZ, bytes(8)))
 
 
 def read(descriptor: int) -> bytes:
+    """Return what a terminal has to say; b"" at its end."""
     try:
         return os.read(descriptor, 65536)
     except OSError as ended:

@@ -1,5 +1,7 @@
 """The demo without a terminal: each way through the gate once, one refusal, and one approval that comes too late."""
 
+# ruff: noqa: INP001 - a script and its modules, not a package
+
 from __future__ import annotations
 
 import os
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
     from gate import Gate, Login, Person
     from page import Page
 
+FILES = 20
 MEBIBYTE = os.urandom(1 << 20)
 LONGEST_WAIT = 30.0
 
 
-class Surprise(Exception):  # noqa: N818 - it is what it says
+class Surprise(Exception):
     """Something did not go as it should; str() says what."""
 
 
@@ -47,12 +50,14 @@ class Stage(NamedTuple):
 
 
 def ssh(stage: Stage) -> str:
+    """Run a command."""
     printed = stage.accepted(stage.alice.ssh("echo $USER at $(uname -n)")).decode().strip()
     expect(printed == "alice at private-host", f"it printed {printed!r}")
     return f"printed “{printed}”"
 
 
 def scp(stage: Stage) -> str:
+    """Copy a file there and back."""
     (stage.files / "there").write_bytes(MEBIBYTE)
     stage.accepted(stage.alice.scp(stage.files / "there", ":copied"))
     stage.accepted(stage.alice.scp(":copied", stage.files / "back"))
@@ -61,22 +66,25 @@ def scp(stage: Stage) -> str:
 
 
 def rsync(stage: Stage) -> str:
+    """Copy a folder."""
     folder = stage.files / "folder"
     folder.mkdir()
-    for number in range(20):
+    for number in range(FILES):
         (folder / f"file-{number}").write_bytes(MEBIBYTE[: number * 1000])
     stage.accepted(stage.alice.rsync("--archive", f"{folder}/", ":synced"))
-    expect(len(list((stage.alice.home / "synced").iterdir())) == 20, "files are missing")
-    return "20 files"
+    expect(len(list((stage.alice.home / "synced").iterdir())) == FILES, "files are missing")
+    return f"{FILES} files"
 
 
 def sftp(stage: Stage) -> str:
+    """Do something that only the sftp subsystem can."""
     stage.accepted(stage.alice.sftp("mkdir letters\nrename copied letters/first\n"))
     expect((stage.alice.home / "letters/first").read_bytes() == MEBIBYTE, "the renamed file differs")
     return "made a folder, moved a file into it"
 
 
 def denied(stage: Stage) -> str:
+    """Refuse on the phone."""
     login = stage.alice.ssh("touch denied")
     stage.gate.phone("alice").deny()
     outcome = login.outcome()
@@ -86,6 +94,7 @@ def denied(stage: Stage) -> str:
 
 
 def too_late(stage: Stage) -> str:
+    """Accept what nobody waits for any more."""
     phone = stage.gate.phone("alice")
     login = stage.alice.ssh("touch too-late")
     phone.wait()
@@ -101,6 +110,7 @@ def too_late(stage: Stage) -> str:
 
 
 def forwarding(stage: Stage) -> str:
+    """Try to get through without a session, which ForceCommand would not guard."""
     target = f"127.0.0.1:{stage.gate.sshd.port}"  # sshd's own port: there is always something listening
     outcome = stage.alice.ssh(options=["-W", target]).outcome()
     expect(outcome.status != 0 and b"SSH-" not in outcome.stdout, "a connection was forwarded")
@@ -109,7 +119,7 @@ def forwarding(stage: Stage) -> str:
 
 STEPS: tuple[tuple[str, str, Callable[[Stage], str]], ...] = (
     ("ssh alice@host COMMAND", "accept", ssh),
-    ("scp, both ways", "accept ×2", scp),
+    ("scp, both ways", "accept twice", scp),
     ("rsync --archive", "accept", rsync),
     ("sftp", "accept", sftp),
     ("ssh, not yours", "deny", denied),
@@ -138,11 +148,14 @@ def show_everything(gate: Gate, page: Page) -> int:
     allowed = sum(record.get("verdict") == "allow" for record in gate.records)
     refused = sum(record.get("verdict") == "refuse" for record in gate.records)
     page.line(f"  On record: {allowed} logins allowed, {refused} refused, each before it took effect.")
-    page.line(f"  {len(STEPS) - failed} of {len(STEPS)} went as they should. In a terminal, `make demo` lets you in by hand.")
+    page.line(
+        f"  {len(STEPS) - failed} of {len(STEPS)} went as they should. In a terminal, `make demo` lets you in by hand."
+    )
     page.line()
     return 1 if failed else 0
 
 
 def expect(true: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+    """Raise Surprise unless it is so."""
     if not true:
         raise Surprise(otherwise)

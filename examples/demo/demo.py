@@ -5,6 +5,8 @@ phone is answered by itself, and every way through the gate and past it is tried
 (tests/private_host), so that nothing on this machine changes; ends with status 0 if all went as it should.
 """
 
+# ruff: noqa: INP001 - a script and its modules, not a package
+
 from __future__ import annotations
 
 import shutil
@@ -27,12 +29,13 @@ FOLDER = CHECKOUT / ".cache/demo"  # not in memory: a second terminal of yours m
 
 
 def main() -> int:
+    """Set the stage and play; return the exit status."""
     page = Page(sys.stdout)
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     with ExitStack() as until_the_end:
         simulator = until_the_end.enter_context(RunningSimulator(FOLDER / "simulator", "--pin-account", PIN_ACCOUNT))
-        gate = Gate(FOLDER, simulator, until_the_end.enter_context(SystemLog()), number=1)
+        gate = Gate(FOLDER, simulator, until_the_end.enter_context(SystemLog()), number=0)
         until_the_end.callback(gate.close)
         page.title("secsign-gate: after the key, one tap on the phone")
         page.facts(
@@ -48,6 +51,7 @@ def main() -> int:
 
 
 def version_of_sshd() -> str:
+    """Return what `ssh -V` says first; client and server come from one source package."""
     shown = subprocess.run(["/usr/bin/ssh", "-V"], capture_output=True, text=True, check=True)
     return shown.stderr.split(",")[0]
 

@@ -1,5 +1,7 @@
 """What the demo prints: a title, facts, and one line for each thing that was tried."""
 
+# ruff: noqa: INP001 - a script and its modules, not a package
+
 from __future__ import annotations
 
 import os
@@ -16,11 +18,13 @@ class Page:
         self._colours = output.isatty() and "NO_COLOR" not in os.environ
 
     def title(self, text: str) -> None:
+        """Print what this is about."""
         self.line()
         self.line(f"  {self._in(BOLD, text)}")
         self.line()
 
     def facts(self, facts: dict[str, str]) -> None:
+        """Print names with their values."""
         for name, value in facts.items():
             self.line(f"  {self._in(DIM, f'{name:8}')} {value}")
         self.line()
@@ -28,9 +32,10 @@ class Page:
     def tried(self, *, good: bool, what: str, phone: str, result: str, seconds: float) -> None:
         """One row: a tick or a cross, what was tried, what the phone said, what came of it."""
         mark = self._in(GREEN, "✓") if good else self._in(RED, "✗")
-        self.line(f"  {mark} {what:34} {phone:11} {result:48} {self._in(DIM, f'{seconds:5.1f} s')}")
+        self.line(f"  {mark} {what:34} {phone:13} {result:55} {self._in(DIM, f'{seconds:5.1f} s')}")
 
     def line(self, text: str = "") -> None:
+        """Print one line."""
         print(text, file=self._output, flush=True)
 
     def _in(self, colour: str, text: str) -> str:

@@ -25,9 +25,9 @@ sshd starts the gate by itself (see sshd_config.d/). These commands are for the 
 
 \b
 Try it without touching sshd:
-  secsign-gate simulator --folder /tmp/trial --id alice      an ID server with a phone
-  secsign-gate phone list                                    what is on the phone
-  secsign-gate phone accept alice                            tap "accept"
+  secsign-gate simulator --folder trial --id alice           an ID server with a phone
+  secsign-gate phone --folder trial list                     what is on the phone
+  secsign-gate phone --folder trial accept alice             tap "accept"
 
 \b
 Set it up:
@@ -47,12 +47,11 @@ Exit status:
 
 
 class _Command(NamedTuple):
-    """Where a command is: `attribute` of `module`. `extra` is the optional part of the package that it needs."""
+    """Where a command is: `attribute` of `module`. One that needs an extra of the package says so when it is called."""
 
     module: str
     attribute: str
     short_help: str
-    extra: str = ""
 
 
 _COMMANDS = {
@@ -60,8 +59,8 @@ _COMMANDS = {
     "import-mapping": _Command(
         "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."
     ),
-    "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone.", "simulator"),
-    "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone.", "simulator"),
+    "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone."),
+    "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone."),
 }
 
 
@@ -79,13 +78,7 @@ class _Commands(click.Group):
         entry = _COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        try:
-            command = getattr(importlib.import_module(entry.module), entry.attribute)
-        except ModuleNotFoundError as error:
-            if not entry.extra or (error.name or "").startswith("secsign_gate."):
-                raise
-            sentence = f"`secsign-gate {cmd_name}` needs {error.name}; run: pip install 'secsign-gate[{entry.extra}]'"
-            raise click.ClickException(sentence) from None
+        command = getattr(importlib.import_module(entry.module), entry.attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{entry.attribute} is no command")
         return command
@@ -119,13 +112,17 @@ def _run() -> int:
     try:
         status = cli.main(prog_name="secsign-gate", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe has had enough. Python would complain again when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of a pipe has had enough
+        _give_up_output()
         return _FAILED
     except (click.ClickException, click.Abort, GateError, OSError) as error:
         return _told(error)
     return status if isinstance(status, int) else 0
+
+
+def _give_up_output() -> None:
+    """Drop what standard output did not take. Python would try again when it ends, and complain in its own words."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(error: click.ClickException | click.Abort | GateError | OSError) -> int:
@@ -143,6 +140,7 @@ def _told(error: click.ClickException | click.Abort | GateError | OSError) -> in
                 _say(str(problem), CONFIGURATION_ERROR)
             return CONFIGURATION_ERROR
         case OSError():
+            _give_up_output()
             return _say(f"{error.filename or 'input or output'}: {error.strerror or error}", _FAILED)
         case _:
             return _say(str(error), COULD_NOT_ASK)

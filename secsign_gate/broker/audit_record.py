@@ -16,8 +16,9 @@ MAX_LINE = 8000  # below the 8 KiB at which rsyslog cuts a message (rsyslog.conf
 _MAX_COMMAND = 1024
 _MAX_RESTRICTION = 512
 _MAX_SENTENCE = 256
+_MAX_DETAIL = 512  # of a configuration error, the first problems
 _MAX_NAME = 64
-_MAX_METHODS = 8  # sshd cuts a login off long before (MaxAuthTries)
+_MAX_METHODS = 6  # as many as sshd lets a client try (MaxAuthTries)
 
 
 class Event(StrEnum):
@@ -99,7 +100,15 @@ def escaped(raw: bytes, limit: int) -> str:
 
 
 def _name(text: str) -> str:
-    return escaped(text.encode("utf-8", "surrogateescape"), _MAX_NAME)
+    return escaped(_bytes(text), _MAX_NAME)
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes that `text` stands for. Text of foreign origin may hold halves of surrogate pairs."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _verdict_fields(verdict: Verdict | None) -> dict[str, object]:
@@ -107,13 +116,13 @@ def _verdict_fields(verdict: Verdict | None) -> dict[str, object]:
         case Allow(ground, rule):
             return {"verdict": "allow", "ground": ground.value, "rule": _sentence(rule)}
         case Refuse(reason, detail):
-            return {"verdict": "refuse", "reason": reason.value, "detail": _sentence(detail)}
+            return {"verdict": "refuse", "reason": reason.value, "detail": _sentence(detail, _MAX_DETAIL)}
         case None:
             return {}
 
 
-def _sentence(text: str) -> str | None:
-    return escaped(text.encode("utf-8", "surrogateescape"), _MAX_SENTENCE) if text else None
+def _sentence(text: str, limit: int = _MAX_SENTENCE) -> str | None:
+    return escaped(_bytes(text), limit) if text else None
 
 
 def _login_fields(login: Login) -> dict[str, object]:

@@ -28,6 +28,7 @@ class Door:
         self._key_lines: asyncio.Future[KeyLines] | None = None
         self._gone: asyncio.Future[Reason | None] = asyncio.get_running_loop().create_future()
         self._listening: asyncio.Task[None] | None = None
+        self._answered = False
 
     async def claim(self) -> Ask:
         """Return the door's question. Raises WireError if the first message is no question, or does not come."""
@@ -59,26 +60,35 @@ class Door:
 
     async def answer(self, answer: Answer) -> None:
         """Say how the login ends."""
+        self._answered = True
         await self._send(answer)
 
     async def unless_it_leaves(self, work: Coroutine[None, None, T]) -> T:
-        """Return the result of `work`; stop it and raise DoorLeftError if the door leaves before."""
+        """Return the result of `work`; stop it and raise DoorLeftError if the door leaves before or meanwhile."""
         task = asyncio.ensure_future(work)
+        either: set[asyncio.Future[Any]] = {task, self._gone}
         try:
-            either: set[asyncio.Future[Any]] = {task, self._gone}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise DoorLeftError
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+        if self._gone.done():
+            # Whatever came of the work as well, there is nobody for whom it could count.
+            if not task.cancelled():
+                task.exception()
+            raise DoorLeftError
+        return task.result()
 
     def why_it_left(self) -> Reason:
         """Return why the door has left, as far as it said."""
         said = self._gone.result() if self._gone.done() else None
         return said or Reason.CLIENT_LEFT
+
+    def give_up(self) -> None:
+        """Treat the door as one that gives up, unless it has its answer: somebody ends this program."""
+        if not self._answered and not self._gone.done():
+            self._gone.set_result(Reason.INTERRUPTED)
 
     async def objection_within(self, seconds: float) -> Reason | None:
         """Wait until the door leaves. Return what it said on leaving, None if it said nothing: an exec is silent."""

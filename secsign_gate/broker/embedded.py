@@ -6,6 +6,7 @@ read; it lives in a session of its own, so that it can withdraw the push when th
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -36,6 +37,8 @@ def main() -> None:
 async def _main(stream: socket.socket, path: str) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=stream)
     door = Door(reader, writer)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # at the end of a session, or of the system
+        asyncio.get_running_loop().add_signal_handler(number, door.give_up)
     try:
         settings = load_settings(path)
         world = World(settings, load_users(settings.users_file), Audit(settings.audit), lambda: _id_server(settings))

@@ -7,8 +7,9 @@ from secsign_gate.broker.case import Case
 from secsign_gate.broker.decide import decide
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.world import World
-from secsign_gate.core.verdict import Allow, refuse
+from secsign_gate.core.verdict import Allow, Reason, refuse
 from secsign_gate.errors import AuditError, WireError
+from secsign_gate.wire import Answer
 
 # After an allow the door looks once more whether its client is there, greets, runs ~/.ssh/rc and is gone by exec.
 HAND_OVER_SECONDS = 60.0
@@ -18,8 +19,10 @@ async def serve(door: Door, uid: int, world: World) -> None:
     """Hear, decide, answer. `uid` is the kernel's word for who is at the other end of the stream."""
     try:
         claim = await door.claim()
-    except WireError:
-        return  # nobody asked for anything, so nobody gets anything
+    except WireError as error:
+        # Nobody asked for anything that could be judged or recorded. If it is a door, it is of another version.
+        await door.answer(Answer(allowed=False, why=Reason.BROKER_UNAVAILABLE, detail=str(error)))
+        return
     case = Case(claim, uid, world.new_reference(), world.clock())
     verdict = await decide(case, door, world)
     await door.answer(case.answer(verdict, world.clock(), world.settings.sshd, speak=world.settings.messages.after))

@@ -21,6 +21,7 @@ _STRING_OR_COMMENT = re.compile(
     r"|\#[^\n]*",
     re.DOTALL,
 )
+_MAX_SHOWN = 200  # of tomllib's sentence, which may quote a key
 _LINE_OF_FAULT = re.compile(r"\(at line (\d+), column \d+\)$")
 
 
@@ -36,7 +37,7 @@ def parse_toml(path: str, text: str) -> dict[str, Any]:
         found = _LINE_OF_FAULT.search(sentence)
         line = int(found[1]) if found is not None else text.count("\n")
         what = re.sub(r" \(at [^)]*\)$", "", sentence)
-        raise _not_toml(path, line, what[:1].lower() + what[1:]) from None
+        raise _not_toml(path, line, what[:1].lower() + what[1:_MAX_SHOWN]) from None
     except RecursionError:
         raise _not_toml(path, 0, "brackets nested too deep") from None
     except ValueError:  # an integer of thousands of digits (int_max_str_digits)

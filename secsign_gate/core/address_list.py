@@ -6,8 +6,8 @@ set. Where a name could turn the answer, the answer is MAYBE.
 """
 
 import re
-import socket
 from enum import IntEnum
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from secsign_gate.core.login import IpAddress
@@ -19,7 +19,8 @@ _LONGEST_ADDRESS = 63
 _LONGEST_CIDR = 46 + 3
 _MASK = re.compile(r"0*([0-9]{1,3})")
 _CIDR_CHARACTERS = re.compile(r"[0-9a-fA-F.:/]+")
-_BITS = {socket.AF_INET: 32, socket.AF_INET6: 128}
+_IPV4_PART = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+_BITS = {4: 32, 6: 128}
 
 
 class Answer(IntEnum):
@@ -31,14 +32,14 @@ class Answer(IntEnum):
 
 
 class _Network(NamedTuple):
-    family: socket.AddressFamily
+    version: int
     scope: str
     number: int
     prefix: int
 
     def contains(self, other: "_Network") -> bool:
-        shift = _BITS[self.family] - self.prefix
-        same_kind = (self.family, self.scope) == (other.family, other.scope)
+        shift = _BITS[self.version] - self.prefix
+        same_kind = (self.version, self.scope) == (other.version, other.scope)
         return same_kind and self.number >> shift == other.number >> shift
 
 
@@ -51,11 +52,11 @@ def from_list_allows(patterns: bytes, address: IpAddress | None) -> Answer:
     lowered = tuple(Pattern(_lower(element.text), element.negated) for element in elements)
     if address is None:
         return Answer.YES if _verdict_on_name(_NO_PEER, lowered) else Answer.NO
-    by_address = _verdict_on_address(_text(address), _single(address), elements)
+    by_address = _verdict_on_address(str(address), _single(address), elements)
     names = [element for element in lowered if _network_or_none(element.text) is None]
     if by_address is False or not (by_address or any(not name.negated for name in names)):
         return Answer.NO
-    ruled_out_by_name = _verdict_on_name(_text(address), lowered) is False or any(name.negated for name in names)
+    ruled_out_by_name = _verdict_on_name(str(address), lowered) is False or any(name.negated for name in names)
     return Answer.MAYBE if ruled_out_by_name or not by_address else Answer.YES
 
 
@@ -124,7 +125,7 @@ def _network(text: str) -> _Network | None:
     length = -1
     if slash:
         written = _MASK.fullmatch(mask)
-        if written is None or int(written[1]) > _BITS[socket.AF_INET6]:
+        if written is None or int(written[1]) > _BITS[6]:
             return None
         length = int(written[1])
     single = _parsed(host)
@@ -137,31 +138,32 @@ def _network(text: str) -> _Network | None:
 
 
 def _parsed(host: str) -> _Network | None:
-    """Return a numeric address in any notation that the C library takes (`10.1` is 10.0.0.1), None for a name."""
-    address, _, scope = host.partition("%")
-    if not host.isascii() or re.search(r"\s|\0", host):
-        return None
+    """Return the numeric address that `host` is, None if it is none and must be a name or a wildcard."""
+    if ":" not in host:
+        number = _ipv4(host)
+        return None if number is None else _Network(4, "", number, _BITS[4])
     try:
-        if ":" in address:
-            packed = socket.inet_pton(socket.AF_INET6, address)
-            return _Network(socket.AF_INET6, scope, int.from_bytes(packed), _BITS[socket.AF_INET6])
-        packed = socket.inet_aton(host)
-        return _Network(socket.AF_INET, "", int.from_bytes(packed), _BITS[socket.AF_INET])
-    except OSError:
+        return _single(IPv6Address(host))
+    except ValueError:
         return None
+
+
+def _ipv4(text: str) -> int | None:
+    """Return the address in the notations of inet_aton(3), which sshd takes: `10.1` is 10.0.0.1, 010 is 8."""
+    parts = text.split(".")
+    if len(parts) > 4 or not all(_IPV4_PART.fullmatch(part) for part in parts):  # noqa: PLR2004 - the bytes of IPv4
+        return None
+    # A number without 0x but with a zero before it is octal.
+    values = [int(part, 8 if part.isdigit() and part.startswith("0") else 0) for part in parts]
+    last_limit = 1 << 8 * (5 - len(parts))
+    if values[-1] >= last_limit or any(value > 0xFF for value in values[:-1]):  # noqa: PLR2004 - a byte
+        return None
+    return values[-1] + sum(value << 8 * (3 - place) for place, value in enumerate(values[:-1]))
 
 
 def _single(address: IpAddress) -> _Network:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - the IP version
     scope = getattr(address, "scope_id", None) or ""
-    return _Network(family, scope, int(address), _BITS[family])
-
-
-def _text(address: IpAddress) -> str:
-    """Return the address as sshd writes it, which is the C library's way."""
-    network = _single(address)
-    text = socket.inet_ntop(network.family, address.packed)
-    return f"{text}%{network.scope}" if network.scope else text
+    return _Network(address.version, scope, int(address), _BITS[address.version])
 
 
 def _lower(text: str) -> str:

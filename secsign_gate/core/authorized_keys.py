@@ -5,6 +5,7 @@ Bytes throughout: such a line is in no particular encoding, and sshd does not ca
 
 import base64
 import binascii
+import re
 from typing import NamedTuple
 
 from secsign_gate.core.key_options import KeyLineError, KeyOptions, parse_key_options
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _BLANKS = b" \t"
+_FIELD = re.compile(rb'(?:\\"|"(?:\\"|[^"])*+"|[^ \t"])*+')
 _IGNORED_IN_BASE64 = b"\n\v\f\r"  # the C library's decoder passes over them, so sshd does
 
 
@@ -89,8 +91,9 @@ def parse_trusted_keys(content: bytes) -> tuple[bytes, ...]:
 
 def decode_key(word: bytes, text: bytes) -> bytes | None:
     """Return the blob that `text` is the base64 of, None unless it is a key or certificate of the type `word`."""
+    exact = text.translate(None, _IGNORED_IN_BASE64)
     try:
-        blob = binascii.a2b_base64(text.translate(None, _IGNORED_IN_BASE64), strict_mode=True)
+        blob = binascii.a2b_base64(exact, strict_mode=True)
         name = SshReader(blob).text()
         if not is_type_name(name):
             return None
@@ -98,24 +101,18 @@ def decode_key(word: bytes, text: bytes) -> bytes | None:
             parse_public_key(blob)
     except (binascii.Error, EncodingError):
         return None
-    return blob if same_type(word, name) else None
+    # Python's decoder lets a "=" too many pass, and bits set beyond the last byte; sshd's does not.
+    is_exact = binascii.b2a_base64(blob, newline=False) == exact
+    return blob if is_exact and same_type(word, name) else None
 
 
 def cut_after_options(text: bytes) -> tuple[bytes, bytes]:
     """Return `text` up to the first blank outside quotes, and the rest. Raises KeyLineError for a quote left open."""
-    quoted = False
-    at = 0
-    while at < len(text):
-        if text[at : at + 2] == b'\\"':
-            at += 1
-        elif text[at : at + 1] == b'"':
-            quoted = not quoted
-        elif not quoted and text[at] in _BLANKS:
-            break
-        at += 1
-    if quoted:
+    field = _FIELD.match(text)
+    end = 0 if field is None else field.end()
+    if text[end : end + 1] == b'"':
         raise KeyLineError("the line has a quote that is not closed")
-    return text[:at], text[at:]
+    return text[:end], text[end:]
 
 
 def _key(text: bytes) -> tuple[str, bytes, bytes] | None:

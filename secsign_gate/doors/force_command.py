@@ -15,9 +15,9 @@ import posix
 import sys
 from _stat import S_ISREG
 
-from secsign_gate.doors.ask_broker import Conversation, client_has_left
+from secsign_gate.doors.ask_broker import Conversation
 from secsign_gate.doors.hand_over import NothingToExecError, hand_over, in_bytes
-from secsign_gate.errors import BrokerUnavailable, ConfigError, GateError, Problem, WireError
+from secsign_gate.errors import BrokerUnavailable, ClaimError, ConfigError, Problem, WireError
 from secsign_gate.wire import Answer, Ask
 
 TYPE_CHECKING = False
@@ -41,18 +41,16 @@ def main() -> "NoReturn":
         conversation = Conversation(environ, line.config, line.broker)
         answer = conversation.ask(_claim(line, environ))
         if answer.allowed:
-            conversation.finish(answer)
-            if client_has_left():
-                answer = conversation.leave("client_left")
-            else:
-                hand_over(answer, environ)
-    except KeyboardInterrupt:
-        answer = conversation.leave("interrupted") if conversation else _no("interrupted")
+            answer = conversation.finish(answer)
+        if answer.allowed:
+            hand_over(answer, environ)
     except NothingToExecError as error:
         answer = conversation.leave("no_shell", str(error)) if conversation else _no("no_shell", str(error))
         status = error.exit_status
     except ConfigError as error:
         answer = _no("configuration_error", str(error))
+    except ClaimError as error:
+        answer = _no("claim_unusable", str(error))
     except (BrokerUnavailable, WireError) as error:
         answer = _no("broker_unavailable", str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal
@@ -95,12 +93,15 @@ def _wrong_line(option: str, what: str) -> ConfigError:
 
 
 def _require_a_safe_start() -> None:
-    """Raise ConfigError if the user could have had a hand in how this interpreter started."""
+    """Raise ConfigError if the user could have had a hand in this interpreter's start, ClaimError if it was not sshd's."""
     if not (sys.flags.isolated and sys.flags.no_site):
         problem = "python3 was started without -I -S"
         raise ConfigError([Problem("the ForceCommand line", 0, "", problem, "write python3 -I -S before the door")])
-    for descriptor in (0, 1, 2):
-        posix.fstat(descriptor)  # a closed one would be taken by our own socket, and handed over
+    try:
+        for descriptor in (0, 1, 2):
+            posix.fstat(descriptor)  # a closed one would be taken by our own socket, and handed over
+    except OSError:
+        raise ClaimError("standard input, output or error is closed") from None
 
 
 def _environ_block() -> list[bytes]:
@@ -128,7 +129,7 @@ def _claim(line: CommandLine, environ: list[bytes]) -> Ask:
     auth_info, problem = b"", ""
     try:
         auth_info = _auth_info(_value(environ, b"SSH_USER_AUTH"))
-    except (GateError, OSError) as error:
+    except ClaimError as error:
         problem = f"{error}; set ExposeAuthInfo yes in sshd_config"
     return Ask(
         door="force_command",
@@ -143,21 +144,24 @@ def _claim(line: CommandLine, environ: list[bytes]) -> Ask:
 
 
 def _auth_info(path: bytes | None) -> bytes:
-    """Read the file in which sshd lists what it verified. Raises GateError or OSError if it cannot be sshd's."""
+    """Read the file in which sshd lists what it verified. Raises ClaimError if it cannot be sshd's."""
     if not path:
-        raise GateError("SSH_USER_AUTH is missing")
+        raise ClaimError("SSH_USER_AUTH is missing")
     if not path.startswith(_AUTH_INFO_PREFIX) or b"/" in path[len(_AUTH_INFO_PREFIX) :]:
-        raise GateError("SSH_USER_AUTH does not name a file of sshd's")
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK)
+        raise ClaimError("SSH_USER_AUTH does not name a file of sshd's")
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError as error:
+        raise ClaimError(f"the file that SSH_USER_AUTH names cannot be read: {error.strerror}") from None
     try:
         status = posix.fstat(descriptor)
         if not S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, posix.getuid()):
-            raise GateError("SSH_USER_AUTH names a file that sshd did not make")
+            raise ClaimError("SSH_USER_AUTH names a file that sshd did not make")
         content = posix.read(descriptor, _AUTH_INFO_LIMIT + 1)
     finally:
         posix.close(descriptor)
     if not 0 < len(content) <= _AUTH_INFO_LIMIT:
-        raise GateError("the file that SSH_USER_AUTH names is empty or too long")
+        raise ClaimError("the file that SSH_USER_AUTH names is empty or too long")
     return content
 
 

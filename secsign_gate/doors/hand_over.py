@@ -39,7 +39,7 @@ HARDENING: dict[bytes, bytes] = {
 }
 # What the login shell between sshd and us adds on its own or fills; sshd sets none of them. A__z is ksh's.
 _FROM_ANY_SHELL = frozenset((b"PWD", b"OLDPWD", b"SHLVL", b"SHELLOPTS", b"_", b"A__z"))
-_FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP", b"HOST", b"NLSPATH"))
+_FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP", b"HOST", b"NLSPATH", b"REMOTEHOST"))
 _FROM_THE_GATE = frozenset((b"SSH_ORIGINAL_COMMAND", b"SSH_USER_AUTH"))
 
 
@@ -62,19 +62,18 @@ def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
         raise NothingToExecError(f"no account has the uid {posix.getuid()}", _NOT_FOUND) from None
     shell = in_bytes(account.pw_shell) or b"/bin/sh"  # passwd(5)
     home = in_bytes(account.pw_dir)
-    environ = environ_for(answer, environ, home, shell)
-    # CPython ignores both for itself, and what is ignored stays ignored across an exec.
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    variables = dict(_split(entry) for entry in environ_for(answer, environ, home, shell))
+    # CPython ignores two signals for itself, and what is ignored stays ignored across an exec. SIGPIPE comes last: in
+    # sshd it is ignored while ~/.ssh/rc runs.
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    variables = dict(_split(entry) for entry in environ)
-    if answer.user_rc:
-        from secsign_gate.doors.user_rc import run_user_rc  # noqa: PLC0415 - few have one
-
-        run_user_rc(shell, home, variables)
-    if answer.motd_files or answer.mail_notice or answer.last_login:
-        from secsign_gate.doors.greeting import greet  # noqa: PLC0415 - only a login shell greets
-
-        greet(answer, account.pw_name, home, variables)
+    account_name = in_bytes(account.pw_name)
+    if posix.isatty(1):  # sshd's order: with a terminal the greeting is out before ~/.ssh/rc runs, else after it
+        _greet(answer, account_name, home, variables)
+        _run_user_rc(answer, shell, home, variables)
+    else:
+        _run_user_rc(answer, shell, home, variables)
+        _greet(answer, account_name, home, variables)
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     program, arguments = _program(answer, shell)
     try:
         posix.execve(program, arguments, variables)
@@ -82,6 +81,20 @@ def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
         name = program.decode("ascii", "backslashreplace")
         status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
         raise NothingToExecError(f"cannot run {name} ({error.strerror})", status) from None
+
+
+def _greet(answer: Answer, account: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
+    if answer.motd_files or answer.mail_notice or answer.last_login:
+        from secsign_gate.doors.greeting import greet  # noqa: PLC0415 - only a login shell greets
+
+        greet(answer, account, home, environ)
+
+
+def _run_user_rc(answer: Answer, shell: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
+    if answer.user_rc:
+        from secsign_gate.doors.user_rc import run_user_rc  # noqa: PLC0415 - few have one
+
+        run_user_rc(shell, home, environ)
 
 
 def _program(answer: Answer, shell: bytes) -> tuple[bytes, list[bytes]]:

@@ -14,7 +14,10 @@ _ERROR = 2  # standard output belongs to scp, rsync, sftp and git, always
 
 
 class Waiting:
-    """Speaks on standard error: pictures on a terminal, else at most one line before and one at the end."""
+    """Speaks on standard error: pictures on a terminal, else at most one line before and one at the end.
+
+    `show`, `tick` and `allow` raise OSError where the terminal is gone, which means that the client has left.
+    """
 
     __slots__ = ("_environ", "_screen", "_spoken")
 
@@ -49,7 +52,10 @@ class Waiting:
         """Say in one sentence why not, and return the exit status that goes with it."""
         sentence = words.refused(answer.why, answer.detail, answer.reference)
         if self._screen is not None:
-            self._screen.end(sentence)
+            try:
+                self._screen.end(sentence)
+            except OSError:
+                pass  # nobody is there to be told
         elif answer.speak or self._on_terminal():
             self._say(sentence)
         from secsign_gate.core.verdict import REFUSED, Reason, exit_status  # noqa: PLC0415 - not while anybody waits

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from secsign_gate.errors import IdServerUnreachable
 
+_ANSWER_LIMIT = 256 * 1024  # head, body and whatever frames it; h11 and the transport limit head and body further
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
@@ -21,6 +22,8 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False  # RFC 9525 section 2: the name is in subjectAltName
+    # An end of TCP is no good-bye of TLS: anybody on the way can cause one. Python treats them alike unless told.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.sslobject_class = Conversation
     if ca_file is None:
         system = ssl.get_default_verify_paths()
@@ -48,7 +51,8 @@ class Conversation(ssl.SSLObject):
 
     _unsent = b""  # class attributes, because an SSLObject is not made by its constructor
     _answer: bytes | bytearray = b""
-    _ended = False
+    ended = False
+    """Whether the server has said good-bye: nothing more can be asked here."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # httpcore writes bytes only
         """Keep `data` until somebody wants to read."""
@@ -56,14 +60,16 @@ class Conversation(ssl.SSLObject):
         return len(data)
 
     def read(self, length: int = 1024, buffer: bytearray | None = None) -> bytes:  # type: ignore[override]
-        """Send what is unsent, then read."""
+        """Send what is unsent, then read. Raises ssl.SSLError also for more than any answer would be."""
         if self._unsent:
             self._answer = bytearray()
             super().write(self._unsent)
             self._unsent = b""
         data = super().read(length, buffer)
         self._answer += data
-        self._ended = not data  # nothing is read only after the other side has said good-bye
+        if len(self._answer) > _ANSWER_LIMIT:
+            raise ssl.SSLError("an answer without end")
+        self.ended = not data
         return data
 
     def is_one_answer(self, headers: Mapping[str, str], body: bytes) -> bool:
@@ -75,7 +81,7 @@ class Conversation(ssl.SSLObject):
             return False
         if "transfer-encoding" in headers:
             return self._is_chunks_to_the_end(end_of_head.end())
-        visibly_complete = "content-length" in headers or self._ended or not body
+        visibly_complete = "content-length" in headers or self.ended or not body
         return visibly_complete and self._answer[end_of_head.end() :] == body
 
     def _is_chunks_to_the_end(self, position: int) -> bool:

@@ -48,7 +48,8 @@ class Transport:
         Raises IdServerUnreachable, and nothing else, when there is no such answer within `total_seconds`.
         """
         url = _https_url(server_url, ask.target)
-        journey = Journey(f"{url.host}:{url.port or 443}", self._settings)
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        journey = Journey(f"{host}:{url.port or 443}", self._settings)
         try:
             async with asyncio.timeout(self._settings.total_seconds):
                 return await self._exchange(url, ask, journey)
@@ -95,8 +96,10 @@ async def _body(response: httpx.Response, journey: Journey) -> bytes:
     body = bytes(received)
     connection = response.extensions["network_stream"]
     conversation = connection.get_extra_info("ssl_object")
-    if not isinstance(conversation, Conversation) or not conversation.is_one_answer(response.headers, body):
-        await connection.aclose()  # or the next request would meet what is left over
+    one_answer = isinstance(conversation, Conversation) and conversation.is_one_answer(response.headers, body)
+    if not one_answer or conversation.ended:
+        await connection.aclose()  # or the next request would be sent into the void, or meet what is left over here
+    if not one_answer:
         raise journey.spoiled_by("sends something else than one complete answer")
     return body
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 
 
 class Bell:
@@ -43,13 +43,14 @@ class Bell:
         """Return when the simulator ends."""
         await self._leaving.wait()
 
-    async def unless_leaving(self, work: Coroutine[None, None, None], or_else: Callable[[], None]) -> None:
-        """Do the work; if the simulator ends meanwhile, drop it and do the other thing."""
+    async def unless_leaving(self, work: Coroutine[None, None, None]) -> bool:
+        """Do the work and return True; if the simulator ends meanwhile, drop it and return False."""
         task, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self._leaving.wait())
         await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
         if task.done():
             task.result()
-            return
+            return True
         task.cancel()
-        or_else()
+        await asyncio.wait((task,))
+        return False

@@ -1,7 +1,11 @@
 """The connections behind the ASGI server: numbered, and within reach for faults that no ASGI answer can express."""
 
 import asyncio
+import asyncio.trsock
+import contextlib
 import itertools
+import socket
+import struct
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -12,6 +16,7 @@ class Connection:
     def __init__(self, number: int, transport: asyncio.Transport) -> None:
         self.number = number
         self._transport = transport
+        self._socket: asyncio.trsock.TransportSocket = transport.get_extra_info("socket")
 
     def write(self, piece: bytes) -> bool:
         """Send bytes as they are; False if the client has left."""
@@ -25,7 +30,15 @@ class Connection:
         self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """End the connection at once, though TLS may still be waiting for the client's good-bye."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if not self._transport.is_closing():
+            self._transport.abort()
+
+    def reset(self) -> None:
+        """End the connection with TCP's RST: what closing does to a socket that lingers for no time, socket(7)."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
 
@@ -37,8 +50,9 @@ class NumberedConnections(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Give the connection a number, and hand it to every request that comes over it."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "connection": Connection(next(self._numbers), transport)}
+        self._connection = Connection(next(self._numbers), transport)
+        self.app_state = {**self.app_state, "connection": self._connection}
 
     def shutdown(self) -> None:
         """Leave at once: a polite end of TLS would wait for clients that keep their connection warm."""
-        self.transport.abort()
+        self._connection.abort()

@@ -1,5 +1,7 @@
 """The faults that somebody asked for and that have not happened yet. What each of them does is said in `faults`."""
 
+import base64
+import binascii
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
@@ -48,7 +50,7 @@ def read(wanted: object) -> Fault:
     if not isinstance(wanted, dict) or not {"fault"} <= set(wanted) <= {"fault", "on", "times", "options"}:
         raise FaultMistake("A fault is an object with fault, and perhaps on, times, options.")
     name, on, times, options = (wanted.get(key, default) for key, default in DEFAULTS.items())
-    if name not in FAULTS:
+    if not isinstance(name, str) or name not in FAULTS:
         raise FaultMistake(f"There is no fault {name!r}; known are {', '.join(sorted(FAULTS))}.")
     if on not in KINDS_OF_REQUESTS:
         raise FaultMistake(f"There is no request {on!r}; known are {', '.join(KINDS_OF_REQUESTS)}.")
@@ -68,12 +70,41 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if option not in known:
             raise FaultMistake(f"The fault {name} has no option {option}; it has {', '.join(known) or 'none'}.")
-        wanted = dict if option == "headers" else known[option].annotation
-        if type(value) is not wanted:
-            raise FaultMistake(f"The option {option} of the fault {name} is of type {wanted.__name__}.")
+        words, fits = FORMATS.get(option) or FORMAT_OF_TYPE[known[option].annotation]
+        if not fits(value):
+            raise FaultMistake(f"The option {option} of the fault {name} must be {words}.")
     for option, parameter in known.items():
         if option not in options and parameter.default is parameter.empty:
             raise FaultMistake(f"The fault {name} needs the option {option}.")
+
+
+def _is_status(value: Any) -> bool:
+    return type(value) is int and value in range(200, 600) and value not in (204, 304)
+
+
+def _is_base64(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and base64.b64decode(value, validate=True) is not None
+    except binascii.Error:
+        return False
+
+
+def _is_headers(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) and text.isascii() for text in value.values())
+
+
+LARGEST = 100_000_000
+FORMATS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "status": ("a status from 200 to 599 that may have a body", _is_status),
+    "location": ("printable ASCII", lambda value: isinstance(value, str) and value.isascii() and value.isprintable()),
+    "headers": ("an object of ASCII texts", _is_headers),
+    "body_base64": ("base64", _is_base64),
+    "base64_bytes": ("base64", _is_base64),
+}
+FORMAT_OF_TYPE: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    int: (f"a number from 0 to {LARGEST}", lambda value: type(value) is int and 0 <= value <= LARGEST),
+    str: ("a text", lambda value: isinstance(value, str)),
+}
 
 
 class FaultQueue:

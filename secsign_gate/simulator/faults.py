@@ -200,12 +200,6 @@ def gzip(reply: Reply) -> Reply:
     return reply._replace(headers=headers, body=gzip_format.compress(reply.body))
 
 
-def raw(reply: Reply, *, status: int = 200, headers: dict[str, str] | None = None, body_base64: str = "") -> Reply:
-    """Send any HTTP answer at all: status, headers and body in base64."""
-    del reply
-    return Reply(status, tuple((headers or {}).items()), base64.b64decode(body_base64, validate=True))
-
-
 # --- delivery: (reply) ------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +216,7 @@ def close(reply: Reply) -> Delivery:
 
 
 def reset(reply: Reply) -> Delivery:
-    """Drop the connection without an answer and without a good-bye of TLS."""
+    """Reset the connection without an answer."""
     del reply
     return Delivery(end="reset")
 
@@ -239,17 +233,17 @@ def drip(reply: Reply, *, milliseconds: int = 100) -> Delivery:
 
 def cut(reply: Reply, *, missing: int = 100) -> Delivery:
     """Promise `missing` bytes more than come before the connection is closed."""
-    return Delivery(pieces=(reply.on_the_wire(len(reply.body) + missing),))
+    return Delivery(pieces=(reply.on_the_wire(f"content-length: {len(reply.body) + missing}"),))
 
 
 def wrong_length(reply: Reply, *, content_length: int = 10) -> Delivery:
     """Promise fewer bytes than what comes."""
-    return Delivery(pieces=(reply.on_the_wire(content_length),))
+    return Delivery(pieces=(reply.on_the_wire(f"content-length: {content_length}"),))
 
 
 def bad_chunk(reply: Reply) -> Delivery:
     """Send a chunked body whose second chunk has no size."""
-    head = reply._replace(body=b"").on_the_wire(None, "transfer-encoding: chunked")
+    head = reply._replace(body=b"").on_the_wire("transfer-encoding: chunked")
     return Delivery(pieces=(head + b"%x\r\n%s\r\nZZ\r\n" % (len(reply.body), reply.body),))
 
 
@@ -257,6 +251,13 @@ def garbage(reply: Reply, *, base64_bytes: str = "AP8BU1NILTIuMC1PcGVuU1NIXzkuMg
     """Send bytes that are not HTTP, or the bytes given in base64; then close the connection."""
     del reply
     return Delivery(pieces=(base64.b64decode(base64_bytes, validate=True),))
+
+
+def raw(reply: Reply, *, status: int = 200, headers: dict[str, str] | None = None, body_base64: str = "") -> Delivery:
+    """Send any HTTP answer at all: status, headers and body in base64."""
+    del reply
+    wanted = Reply(status, tuple((headers or {}).items()), base64.b64decode(body_base64, validate=True))
+    return Delivery(pieces=(wanted.on_the_wire(),))
 
 
 EVENTS = (frozen, suspended, expired, invalid)
@@ -273,5 +274,5 @@ ANSWERS = (
     duplicate,
     forged_echo,
 )
-REPLIES = (empty, byte_order_mark, nul, control_character, invalid_utf8, deep_json, huge, huge_header, gzip, raw)
-DELIVERIES = (hang, close, reset, late, drip, cut, wrong_length, bad_chunk, garbage)
+REPLIES = (empty, byte_order_mark, nul, control_character, invalid_utf8, deep_json, huge, huge_header, gzip)
+DELIVERIES = (hang, close, reset, late, drip, cut, wrong_length, bad_chunk, garbage, raw)

@@ -50,7 +50,9 @@ class IdServer:
         entry = Entry(self._world.bell.now(), connection.number, asked, request, fault and fault.name, status)
         self._world.journal.add(entry)
         self._world.bell.ring()
-        await self._world.bell.unless_leaving(_deliver(delivery, connection, receive, send), or_else=connection.abort)
+        if not await self._world.bell.unless_leaving(_deliver(delivery, connection, receive, send)):
+            connection.abort()
+            await _client_gone(receive)
 
     def answer(self, request: HttpRequest, now: float) -> tuple[Asked, Fault | None, Delivery]:
         """Decide what a request gets: what it asked, the fault it met, and what goes back."""
@@ -153,7 +155,11 @@ async def _deliver(delivery: Delivery, connection: Connection, receive: Receive,
     if delivery.end == "close":
         connection.close()
     elif delivery.end == "reset":
-        connection.abort()
+        connection.reset()
+    await _client_gone(receive)
+
+
+async def _client_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -75,11 +75,15 @@ class Reply(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
-    def on_the_wire(self, content_length: int | None = None, *more_headers: str) -> bytes:
-        """Write the HTTP/1.1 message; a content length that is not the body's own is a lie that a fault wants."""
+    def on_the_wire(self, *framing: str) -> bytes:
+        """Write the HTTP/1.1 message, the last one of its connection.
+
+        `framing` is the header that tells the body's end, if it is to lie; the true Content-Length by default.
+        """
         phrase = http.HTTPStatus(self.status).phrase if self.status in set(http.HTTPStatus) else "Unknown"
-        lines = [f"HTTP/1.1 {self.status} {phrase}", *(f"{name}: {value}" for name, value in self.headers)]
-        lines += more_headers or [f"content-length: {len(self.body) if content_length is None else content_length}"]
+        lines = [f"HTTP/1.1 {self.status} {phrase}", "connection: close"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines += framing or [f"content-length: {len(self.body)}"]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
 

@@ -119,9 +119,12 @@ def _listen(host: str, port: int) -> socket.socket:
     """Listen before anybody is told, so that whoever reads the ready line can connect."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise CannotStart(f"Cannot listen on {host} port {port}: {error.strerror}. Name another one.") from error
+    # Accepted sockets inherit it; asyncio sets it on none whose protocol number was left to the kernel.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _bracketed(host: str) -> str:

@@ -82,8 +82,7 @@ def _narrowed(row: bytes, across: list[tuple[int, int, bool]], width: int) -> li
     """Return the three samples of each of `width` target pixels, each a sum over its shares."""
     sums = [0] * (3 * width + 3)
     at = 0
-    for place, (share, spilt, ends) in enumerate(across):
-        red, green, blue = row[3 * place : 3 * place + 3]
+    for red, green, blue, (share, spilt, ends) in zip(row[0::3], row[1::3], row[2::3], across, strict=True):
         sums[at] += share * red
         sums[at + 1] += share * green
         sums[at + 2] += share * blue

@@ -56,7 +56,7 @@ def arrange(facts: Facts, window: Window, picture: PlacedPicture) -> list[Row]:
     room = window.columns - 1
     if window.columns < NARROWEST or window.rows < _SHORTEST:
         tiny = words.tiny(facts.countdown.seconds_left(facts.now))
-        return [Row("", 0, words.cut(tiny, max(0, room)))]
+        return [Row("", 0, _fitting(tiny, max(0, room)))]
     place = picture.place
     if place is None:
         return [Row("", MARGIN, text) for text in _text(facts, picture, room - MARGIN, window.rows, apart=True)]

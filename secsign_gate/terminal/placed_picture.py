@@ -13,6 +13,7 @@ _TEXT_BESIDE = 34  # columns that text needs to stand beside a picture
 _TEXT_ABOVE = 9  # rows that all of the text needs
 _LARGEST_CELLS = 22  # rows
 _SMALLEST_CELLS = 8  # rows; with fewer than 16 x 16 pixels one sign looks like another
+_SMALLEST_INK = 11  # rows; without colours the shape alone must do
 _LARGEST_GRAPHIC = 11  # rows; a protocol's picture has all its pixels at any size
 _SMALLEST_GRAPHIC = 3
 _GRAPHIC_SIDE = 128  # pixels; the ID server's are 88
@@ -73,7 +74,8 @@ def place_picture(png: bytes, window: Window, terminal: Capabilities) -> PlacedP
     protocol = terminal.graphics
     if protocol == SIXEL and not window.cell_height:
         protocol = ""  # without the size of a cell nobody knows how many rows the dots would take
-    place = _place(window, graphic=bool(protocol))
+    coloured = terminal.colours != NO_COLOURS
+    place = _place(window, _SMALLEST_CELLS if coloured else _SMALLEST_INK, graphic=bool(protocol))
     if place is None:
         return PlacedPicture(words.TOO_SMALL)
     try:
@@ -85,9 +87,12 @@ def place_picture(png: bytes, window: Window, terminal: Capabilities) -> PlacedP
         return PlacedPicture(words.UNREADABLE)
 
 
-def _place(window: Window, *, graphic: bool) -> Place | None:
-    """Return the best place for a square picture, None if there is no room for one that can be recognised."""
-    largest, smallest = (_LARGEST_GRAPHIC, _SMALLEST_GRAPHIC) if graphic else (_LARGEST_CELLS, _SMALLEST_CELLS)
+def _place(window: Window, fewest_rows: int, *, graphic: bool) -> Place | None:
+    """Return the best place for a square picture, None if there is no room for one that can be recognised.
+
+    `fewest_rows` is for a picture in cells; a `graphic` does with less.
+    """
+    largest, smallest = (_LARGEST_GRAPHIC, _SMALLEST_GRAPHIC) if graphic else (_LARGEST_CELLS, fewest_rows)
     # A third of the window stays for what stood there before, unless the picture would get too small.
     tallest = min(largest, max(smallest, window.rows * 2 // 3))
     columns = window.columns - 1 - MARGIN

@@ -118,7 +118,7 @@ class Png:
         shown = []
         for index, colour in enumerate(self._palette):
             alpha = self._transparent[index] if index < len(self._transparent) else 255
-            shown.append(bytes([_over_white(sample, alpha) for sample in colour]))
+            shown.append(_over_white(colour, bytes([alpha] * 3)))
         return shown
 
     def _on_white(self, row: bytearray, colours: list[bytes]) -> bytes:
@@ -134,13 +134,13 @@ class Png:
                     raise PictureUnreadable("a pixel has a colour that is not in the palette")
                 return b"".join([colours[index] for index in row])
             case 4:  # grey, alpha
-                grey = bytes(map(_over_white, row[0::2], row[1::2]))
+                grey = _over_white(row[0::2], row[1::2])
                 return _interleaved(grey, grey, grey)
             case _:  # red, green, blue, alpha
                 alpha = row[3::4]
                 if alpha.count(255) == len(alpha):
                     return _interleaved(row[0::4], row[1::4], row[2::4])
-                red, green, blue = (bytes(map(_over_white, row[place::4], alpha)) for place in range(3))
+                red, green, blue = (_over_white(row[place::4], alpha) for place in range(3))
                 return _interleaved(red, green, blue)
 
     def _without_colour_key(self, row: bytearray) -> bytes:
@@ -211,23 +211,32 @@ def _unfilter(kind: int, row: bytearray, above: bytearray, step: int) -> None:
                 left = row[at - step] if at >= step else 0
                 row[at] = (row[at] + (left + above[at]) // 2) & 255
         case 4:
-            for at in range(length):
-                left, corner = (row[at - step], above[at - step]) if at >= step else (0, 0)
-                row[at] = (row[at] + _paeth(left, above[at], corner)) & 255
+            _undo_paeth(row, above, step)
         case _:
             raise PictureUnreadable("a row has an unknown filter")
 
 
-def _paeth(left: int, above: int, corner: int) -> int:
-    """Return whichever neighbour is nearest to left + above - corner; ties go left, above, corner."""
-    to_left, to_above, to_corner = abs(above - corner), abs(left - corner), abs(left + above - 2 * corner)
-    if to_left <= to_above and to_left <= to_corner:
-        return left
-    return above if to_above <= to_corner else corner
+def _undo_paeth(row: bytearray, above: bytearray, step: int) -> None:
+    """Add to each byte whichever neighbour is nearest to left + above - corner; ties go left, above, corner."""
+    length = len(row)
+    for at in range(min(step, length)):
+        row[at] = (row[at] + above[at]) & 255  # nothing at the left: the one above is always nearest
+    for at in range(step, length):
+        nearest, up, corner = row[at - step], above[at], above[at - step]
+        # Most of a drawn picture is flat, and then one of the first two comparisons decides.
+        if up != corner:
+            if nearest == corner:
+                nearest = up
+            else:
+                to_left, to_up, to_corner = abs(up - corner), abs(nearest - corner), abs(nearest + up - 2 * corner)
+                if to_left > to_up or to_left > to_corner:
+                    nearest = up if to_up <= to_corner else corner
+        row[at] = (row[at] + nearest) & 255
 
 
-def _over_white(sample: int, alpha: int) -> int:
-    return 255 - (255 - sample) * alpha // 255
+def _over_white(samples: bytes | bytearray, alphas: bytes | bytearray) -> bytes:
+    """Return the samples as they look on white, each by its alpha."""
+    return bytes([255 - (255 - sample) * alpha // 255 for sample, alpha in zip(samples, alphas, strict=True)])
 
 
 def _interleaved(red: bytes | bytearray, green: bytes | bytearray, blue: bytes | bytearray) -> bytes:

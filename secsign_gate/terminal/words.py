@@ -146,7 +146,7 @@ def facts(progress: "Progress") -> list[tuple[str, str]]:
 NO_PICTURE, SHOWN, SHAPE_ONLY, TOO_SMALL, UNREADABLE = range(5)
 
 _HINTS = {
-    SHAPE_ONLY: ("Its colours cannot be shown here.", "Colours not shown."),
+    SHAPE_ONLY: ("Its colours cannot be shown here.", "No colours here."),
     TOO_SMALL: ("Enlarge this window to see the picture to pick.", "Enlarge this window.", "Enlarge."),
     UNREADABLE: ("The picture to pick is unreadable: log in again.", "Unreadable picture.", "No picture."),
 }
@@ -181,6 +181,6 @@ def way_out() -> tuple[str, ...]:
     return ("Ctrl-C gives up.",)
 
 
-def tiny(seconds_left: int) -> str:
-    """Return the one line for a window that has room for nothing else."""
-    return f"phone {seconds_left}s"
+def tiny(seconds_left: int) -> tuple[str, ...]:
+    """Return the one line for a window that has room for nothing else, longest wording first."""
+    return f"phone {seconds_left}s", f"{seconds_left}s"

@@ -38,7 +38,9 @@ def system_log() -> Iterator[SystemLog]:
 
 
 @pytest.fixture
-def gate(tmp_path_factory: pytest.TempPathFactory, simulator: RunningSimulator, system_log: SystemLog) -> Iterator[Gate]:
+def gate(
+    tmp_path_factory: pytest.TempPathFactory, simulator: RunningSimulator, system_log: SystemLog
+) -> Iterator[Gate]:
     """A host with the gate; see gate.py for its language."""
     system_log.forget()
     made = Gate(tmp_path_factory.mktemp("gate"), simulator, system_log, next(NUMBERS))

@@ -18,7 +18,8 @@ def gated(**replaced: str) -> str:
     """Return the drop-in for everybody; a keyword's line may be replaced: `gated(ForceCommand="none")`."""
     text = FOR_ALL.read_text()
     for keyword, value in replaced.items():
-        text, times = re.subn(rf"(?m)^( *){keyword} .*$", lambda found, k=keyword, v=value: f"{found[1]}{k} {v}", text)
+        line = f"{keyword} {value}".replace("\\", r"\\")
+        text, times = re.subn(rf"(?m)^( *){keyword} .*$", rf"\g<1>{line}", text)
         assert times == 1, f"{FOR_ALL.name} has {times} lines with {keyword}"
     return text
 

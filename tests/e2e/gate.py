@@ -1,11 +1,11 @@
 """The language of the end-to-end tests: people, their phones, and two sshds, one with the gate and one without.
 
-    def test_denied_on_the_phone_runs_nothing(gate):
-        alice = gate.user("alice", secsign_id="alice")
-        login = alice.ssh("touch proof")
-        gate.phone("alice").deny()
-        assert login.refused(Reason.DENIED_ON_PHONE)
-        assert not alice.has("proof")
+def test_denied_on_the_phone_runs_nothing(gate):
+    alice = gate.user("alice", secsign_id="alice")
+    login = alice.ssh("touch proof")
+    gate.phone("alice").deny()
+    assert login.refused(Reason.DENIED_ON_PHONE)
+    assert not alice.has("proof")
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import drop_in
 from accounts import ACCOUNTS, make_home
@@ -52,13 +52,12 @@ class Gate:
         self._number = number  # makes SecSign IDs this test's own: the ID server remembers who was asked
         self._servers: dict[str, Sshd] = {}
         self._people: list[Person] = []
-        self._users: list[str] = []
+        self._users = ["# account  SecSign ID  key\n"]
         self._tables: dict[str, dict[str, Any]] = {}
         fresh_homes()
-        shutil.rmtree(CONFIGURATION, ignore_errors=True)
-        CONFIGURATION.mkdir(mode=0o755)
+        empty(CONFIGURATION)
         shutil.copy(simulator.ca_file, CONFIGURATION / "ca.pem")
-        (CONFIGURATION / "users").touch(0o644)
+        (CONFIGURATION / "users").write_text("".join(self._users))
         self.configure()
 
     def configure(self, **tables: dict[str, Any]) -> None:
@@ -107,7 +106,7 @@ class Gate:
 
     def id_of(self, secsign_id: str) -> str:
         """Return the SecSign ID under which the ID server knows the person whom this test calls so."""
-        return f"{secsign_id}.{self._number}"
+        return f"{secsign_id}.{self._number}" if self._number else secsign_id
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -190,10 +189,16 @@ class Login:
         return self.session.outcome()
 
     def refused(self, reason: Reason) -> bool:
-        """Wait for the end; tell whether this was it: the reason on record, its exit status, nothing on stdout."""
+        """Wait for the end; tell whether this was it: the reason on record, its exit status, nothing on stdout.
+
+        What it was instead is printed, for the report of a failed test.
+        """
         outcome = self.session.outcome()
         on_record = [record.get("reason") for record in self._gate.records if record["event"] == "verdict"]
-        return (outcome.status, outcome.stdout, on_record[-1:]) == (exit_status(reason), b"", [reason.value])
+        as_said = (outcome.status, outcome.stdout, on_record[-1:]) == (exit_status(reason), b"", [reason.value])
+        if not as_said:
+            print(outcome, on_record)
+        return as_said
 
 
 class Person:
@@ -277,6 +282,17 @@ class Person:
 
     def _remote(self, word: str | Path, at: str) -> str:
         return f"{self.at(at)}{word}" if str(word).startswith(":") else str(word)
+
+
+def empty(folder: Path) -> None:
+    """Leave nothing in the folder, and the folder as root makes it."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    os.chown(folder, 0, 0)
+    folder.chmod(0o755)
 
 
 def fresh_homes() -> None:

@@ -28,7 +28,9 @@ class Outcome(NamedTuple):
 class Session:
     """A client program that is running without a terminal. Input goes in with `send`; `outcome` waits for the end."""
 
-    def __init__(self, command: Sequence[str | Path], stdin: bytes | IO[bytes] | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], stdin: bytes | IO[bytes] | None, environment: Mapping[str, str]
+    ) -> None:
         self._input = stdin if isinstance(stdin, bytes) else None
         source = subprocess.PIPE if isinstance(stdin, bytes) else (stdin or subprocess.DEVNULL)
         self.process = subprocess.Popen(
@@ -53,7 +55,8 @@ class Session:
 
     def said(self) -> str:
         """Tell how it went, for the message of a failed test."""
-        return f"{self.process.args}: still running" if self.running() else f"{self.process.args}: {self.outcome()}"
+        how = "still running" if self.running() else str(self.outcome())
+        return f"{self.process.args!r}: {how}"
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End the client and what it started (scp's and rsync's ssh), as a closed laptop or Ctrl-C does."""
@@ -124,7 +127,9 @@ class SshClient:
         self.started.append(session)
         return session
 
-    def terminal(self, *command: str | Path, rows: int = 24, columns: int = 80, term: str = "xterm-256color") -> Terminal:
+    def terminal(
+        self, *command: str | Path, rows: int = 24, columns: int = 80, term: str = "xterm-256color"
+    ) -> Terminal:
         """Start `ssh …` in a terminal of its own."""
         with_us = [command[0], "-F", self.configuration, *command[1:]]
         terminal = Terminal([str(word) for word in with_us], rows=rows, columns=columns, term=term)

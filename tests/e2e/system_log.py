@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-DEV_LOG = Path("/dev/log")
+DEV_LOG = Path("/dev/log").resolve()  # a link, as on most systems
 OURS = re.compile(r"<(\d+)>secsign-gate\[\d+\]: (\{.*\})", re.DOTALL)
 
 

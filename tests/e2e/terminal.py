@@ -75,7 +75,7 @@ class Terminal:
         """Tell what was on the terminal, for the message of a failed test."""
         while self._read(0):
             pass
-        return f"{self.process.args}: status {self.process.poll()}, terminal {self.output!r}"
+        return f"{self.process.args!r}: status {self.process.poll()}, terminal {self.output!r}"
 
     def resize(self, rows: int, columns: int) -> None:
         self._screen.resize(rows, columns)

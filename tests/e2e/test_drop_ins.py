@@ -79,7 +79,9 @@ def settings(folder: Path, text: str, account: str, client: str = "192.0.2.7", *
     return Sshd(folder, {"00-secsign-gate.conf": text, **others}).settings_for(account, client)
 
 
-def effective(shown: dict[str, list[str]], expected: dict[str, list[str]] | dict[str, list[str] | None]) -> dict[str, list[str] | None]:
+def effective(
+    shown: dict[str, list[str]], expected: dict[str, list[str]] | dict[str, list[str] | None]
+) -> dict[str, list[str] | None]:
     return {name: shown.get(name) for name in expected}
 
 

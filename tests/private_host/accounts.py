@@ -34,7 +34,8 @@ ACCOUNTS = (
 GROUPS = {"operators": 2100, "secsign-gate": 2101}
 
 PASSWORD = "a-throw-away-password"  # everybody's, so that methods other than keys can be tried
-PASSWORD_HASH = "$6$privatehost$e2NcksYMB7dJ9OaFPPm5o8hwfx0Wflr8mUekEgE5JZNhxPEuhepsaUjUNDnZKn5IjYFAzK.9/ulyMd3PaYMQj0"  # openssl passwd -6 -salt privatehost "$PASSWORD"
+# openssl passwd -6 -salt privatehost "$PASSWORD"
+PASSWORD_HASH = "$6$privatehost$e2NcksYMB7dJ9OaFPPm5o8hwfx0Wflr8mUekEgE5JZNhxPEuhepsaUjUNDnZKn5IjYFAzK.9/ulyMd3PaYMQj0"
 
 SYSTEM_UIDS = range(1000)
 NOBODY = 65534

@@ -49,7 +49,7 @@ def enter(groups: list[str], command: list[str], *, share_network: bool) -> NoRe
     }
     inner = ["/usr/bin/python3", "-I", "-B", str(Path(__file__).with_name("inside.py")), json.dumps(plan)]
     sys.stdout.flush()
-    os.execvp("unshare", ["unshare", *namespaces, "--", *inner])
+    os.execvp("unshare", ["unshare", *namespaces, "--", *inner])  # noqa: S606 - no shell is wanted
 
 
 def refuse_unless_possible(namespaces: list[str]) -> None:

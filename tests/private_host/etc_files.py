@@ -37,7 +37,7 @@ def write(etc: Path, usr: Path) -> None:
     kept = moduli.read_bytes() if moduli.exists() else b""
     shutil.rmtree(etc / "ssh", ignore_errors=True)  # the machine's host keys are not for tests
     shutil.rmtree(etc / "update-motd.d", ignore_errors=True)
-    for folder in ("ssh/sshd_config.d", "ssh/ssh_config.d", "default", "pam.d", "update-motd.d"):
+    for folder in ("secsign-gate", "ssh/sshd_config.d", "ssh/ssh_config.d", "default", "pam.d", "update-motd.d"):
         (etc / folder).mkdir(parents=True, exist_ok=True)
     moduli.write_bytes(kept)
     shutil.copy(usr / "share/openssh/sshd_config", etc / "ssh/sshd_config")  # where postinst takes it from

@@ -61,7 +61,9 @@ def fetch(packages: Sequence[str], cache: Path = CACHE) -> Path:
     the host has installed. Raises FetchError.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None or not DPKG_STATUS.exists():
-        raise FetchError("this needs a Debian or Ubuntu system with apt-get and dpkg; run it on one, or in a container.")
+        raise FetchError(
+            "this needs a Debian or Ubuntu system with apt-get and dpkg; run it on one, or in a container."
+        )
     trees = cache / "trees"
     trees.mkdir(parents=True, exist_ok=True)
     asked = trees / _digest([*sorted(packages), str(os.geteuid()), DPKG_STATUS.read_text(errors="surrogateescape")])
@@ -117,7 +119,7 @@ def _unpack(archives: Sequence[Path], tree: Path) -> None:
         (unfinished / name).symlink_to(f"usr/{name}")
     for archive in archives:
         contents = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], capture_output=True, check=False)
-        tar = ["tar", "--extract", "--preserve-permissions", "--keep-directory-symlink", "--directory", unfinished]
+        tar = ["tar", "--extract", "--preserve-permissions", "--keep-directory-symlink", f"--directory={unfinished}"]
         written = subprocess.run(tar, input=contents.stdout, capture_output=True, check=False)
         if contents.returncode or written.returncode:
             archive.unlink()  # a damaged download would stay damaged

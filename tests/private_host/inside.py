@@ -81,7 +81,7 @@ def overlay(root: Path, name: str, lower: list[str]) -> None:
     for part in (name, f".memory/{name}/upper", f".memory/{name}/work"):
         (root / part).mkdir(parents=True)
     (root / ".memory").chmod(0o700)
-    layers = ":".join(folder.replace("\\", "\\\\").replace(":", "\\:") for folder in lower if os.path.isdir(folder))
+    layers = ":".join(folder.replace("\\", "\\\\").replace(":", "\\:") for folder in lower if Path(folder).is_dir())
     memory = root / ".memory" / name
     options = f"lowerdir={layers},upperdir={memory}/upper,workdir={memory}/work"
     mount("-t", "overlay", "-o", options, "overlay", root / name)
@@ -100,6 +100,7 @@ def build_dev(root: Path) -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         (dev / name).symlink_to(f"/proc/self/fd/{number}")
     (dev / "fd").symlink_to("/proc/self/fd")
+    (dev / "log").symlink_to("/run/log")  # as with systemd; nobody listens until a test does
 
 
 def build_var(root: Path) -> None:
@@ -157,7 +158,7 @@ def run_as_init(plan: Plan) -> NoReturn:
     if child == 0:
         os.chdir(plan.folder)
         try:
-            os.execvpe(plan.command[0], plan.command, plan.environment)
+            os.execvpe(plan.command[0], plan.command, plan.environment)  # noqa: S606 - no shell is wanted
         except OSError as failure:
             print(f"private host: {plan.command[0]}: {failure.strerror}", file=sys.stderr)
             os._exit(127)

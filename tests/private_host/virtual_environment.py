@@ -62,7 +62,9 @@ def pip_from_somewhere() -> tuple[Path, dict[str, str]]:
             bundle.write_text("".join(certificate.read_text() for certificate in mozilla))
             environment["PIP_CERT"] = str(bundle)
     if not wheels:
-        raise FetchError(f"there is no pip in /{WHEELS}, although python3-pip-whl is installed; reinstall that package.")
+        raise FetchError(
+            f"there is no pip in /{WHEELS}, although python3-pip-whl is installed; reinstall that package."
+        )
     return wheels[-1] / "pip", environment
 
 

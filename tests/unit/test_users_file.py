@@ -1,4 +1,4 @@
-"""The users file: whose phone is asked, and how buildry slip of the pen is found."""
+"""The users file: whose phone is asked, and how every slip of the pen is found."""
 
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def test_a_fingerprint_of_ssh_keygen_is_one() -> None:
 
 
 class TestTheFileItself:
-    """test_trusted_file.py has buildry case; here only that the loader judges at all."""
+    """test_trusted_file.py has every case; here only that the loader judges at all."""
 
     def test_a_good_file(self, tmp_path: Path) -> None:
         path = tmp_path / "users"

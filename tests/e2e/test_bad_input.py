@@ -1,0 +1,393 @@
+"""Bad input of every kind: one clear sentence on stderr, nothing on stdout, nothing runs, the right exit status."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import DOOR, PYTHON, SOCKETS, Broker, answering, as_account, auth_info, door, environment
+from gate import CONFIGURATION
+
+from secsign_gate.core.verdict import CONFIGURATION_ERROR, COULD_NOT_ASK, REFUSED, Reason
+from secsign_gate.wire import MAX_FRAME, Answer, Ask, FindKeyLines, KeyLines, Left, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gate import Gate, Login, Person
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+ORDERS = CONFIGURATION / "secsign-gate.toml"
+USERS = CONFIGURATION / "users"
+
+
+def refused_in_a_sentence(login: Login, status: int, *words: str) -> bool:
+    """Tell whether the login ended so: this status, silence on stdout, one line on stderr with all `words` in it."""
+    outcome = login.outcome()
+    (sentence,) = outcome.stderr.decode("ascii").splitlines()
+    assert (outcome.status, outcome.stdout) == (status, b"")
+    assert sentence.startswith("secsign-gate: ")
+    assert [word for word in words if word not in sentence] == []
+    return True
+
+
+# --- the line in sshd_config ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--force"], ["--force", "is unknown"]),
+        (["--config"], ["--config", "needs a value"]),
+        (["--config", "gate.toml"], ["--config", "absolute path"]),
+        (["--broker", "/run/a", "--broker", "/run/b"], ["--broker", "given twice"]),
+        (["--broker", "/run/a", "--config", "/etc/b"], ["--broker", "exclude each other"]),
+        (["--restricted-to", "uptime"], ["--restricted-to", "--started-by-key"]),
+        (["uptime"], ["uptime", "is unknown"]),
+    ],
+)
+def test_a_wrong_forcecommand_line(gate: Gate, options: list[str], words: list[str]) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    login = door(alice, options=options)
+    assert refused_in_a_sentence(login, CONFIGURATION_ERROR, "the ForceCommand line", "sshd_config.d", *words)
+
+
+@pytest.mark.parametrize("flags", [[], ["-I"], ["-S"]])
+def test_an_interpreter_that_listens_to_the_user(gate: Gate, flags: list[str]) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    login = door(alice, python=[PYTHON, *flags])
+    assert refused_in_a_sentence(login, CONFIGURATION_ERROR, "the ForceCommand line", "write python3 -I -S")
+
+
+# --- what sshd says ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ssh_connection", "words"),
+    [
+        (None, ["SSH_CONNECTION is missing"]),
+        ("", ["SSH_CONNECTION is missing"]),
+        ("192.0.2.1 50022 192.0.2.2", ["four fields"]),
+        ("192.0.2.1 50022 192.0.2.2 99999", ["a port that is none"]),
+        ("192.0.2.1 50022 host 22", ["an address that is none"]),
+        ("\x1b[2J 1 \N{SNOWMAN} 2", ["is not what sshd sets"]),
+        ("1 " * 40_000, ["is not what sshd sets"]),
+    ],
+)
+def test_an_absurd_ssh_connection(gate: Gate, ssh_connection: str | None, words: list[str]) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    login = door(alice, SSH_CONNECTION=ssh_connection)
+    assert refused_in_a_sentence(login, REFUSED, "not started by sshd", *words)
+    assert [record["reason"] for record in gate.records] == [Reason.CLAIM_UNUSABLE]
+
+
+def another_users(person: Person) -> str:
+    path = auth_info(person)
+    os.chown(path, 2002, -1)
+    os.chmod(path, 0o644)
+    return path
+
+
+def a_link(person: Person) -> str:
+    link = Path("/tmp/sshauth.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(auth_info(person))
+    return str(link)
+
+
+def a_fifo(_person: Person) -> str:
+    fifo = Path("/tmp/sshauth.fifo")
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo, 0o600)
+    os.chown(fifo, 2001, -1)
+    return str(fifo)
+
+
+def readable_by_others(person: Person) -> str:
+    path = auth_info(person)
+    os.chmod(path, 0o640)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda _person: None, ["SSH_USER_AUTH is missing"]),
+        (lambda _person: "/home/alice/mine", ["does not name a file of sshd's"]),
+        (lambda _person: "/tmp/sshauth.x/../../home/alice/mine", ["does not name a file of sshd's"]),
+        (lambda _person: "/tmp/sshauth.gone", ["cannot be read: No such file"]),
+        (a_link, ["cannot be read"]),
+        (a_fifo, ["did not make"]),
+        (another_users, ["did not make"]),
+        (readable_by_others, ["did not make"]),
+        (lambda person: auth_info(person, b""), ["empty or too long"]),
+        (lambda person: auth_info(person, b"password\n" * 10_000), ["empty or too long"]),
+        (lambda person: auth_info(person, b"publickey ssh-ed25519 AAAA\n"), ["holds a key that is none"]),
+        (lambda person: auth_info(person, b"publickey ssh-ed25519"), ["empty or cut off"]),
+    ],
+)
+def test_a_file_that_sshd_did_not_write(
+    gate: Gate, make: Callable[[Person], str | None], words: list[str]
+) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    login = door(alice, SSH_USER_AUTH=make(alice))
+    assert refused_in_a_sentence(login, REFUSED, "ExposeAuthInfo", *words)
+    assert [record["reason"] for record in gate.records] == [Reason.AUTH_INFO_UNUSABLE]
+
+
+def test_the_door_tried_by_hand(gate: Gate) -> None:
+    """Somebody types the command in a shell, as root and as a user."""
+    alice = gate.user("alice", secsign_id="alice")
+    for account in ("root", "alice"):
+        login = alice.run(*as_account(account, {"PATH": "/usr/bin:/bin"}, PYTHON, "-I", "-S", DOOR))
+        assert refused_in_a_sentence(login, REFUSED, "SSH_CONNECTION is missing", "started by sshd", "log in with ssh")
+
+
+def test_closed_descriptors(gate: Gate) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    for closed in ("0<&-", "1>&-"):
+        command = ["sh", "-c", f'exec "$@" {closed}', "sh", PYTHON, "-I", "-S", DOOR]
+        login = alice.run(*as_account("alice", environment(alice, "touch ~/proof"), *command))
+        assert refused_in_a_sentence(login, REFUSED, "standard input, output or error is closed")
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", PYTHON, "-I", "-S", DOOR]
+    login = alice.run(*as_account("alice", environment(alice, "touch ~/proof"), *command))
+    assert login.outcome() == (REFUSED, b"", b"")
+    assert not alice.has("proof")
+
+
+def test_nobody_knows_the_uid(gate: Gate) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    path = auth_info(alice)
+    os.chown(path, 54321, -1)
+    login = door(alice, account=54321, SSH_USER_AUTH=path)
+    assert refused_in_a_sentence(login, REFUSED, "not in the password database", "no account has the uid 54321")
+    assert [record["reason"] for record in gate.records] == [Reason.UNKNOWN_ACCOUNT]
+
+
+def test_a_shell_that_vanishes_while_the_phone_is_asked(gate: Gate) -> None:
+    alice = gate.user("alice")
+    shell = Path("/usr/local/bin/her-own-shell")
+    shutil.copy("/bin/dash", shell)
+    subprocess.run(["usermod", "-s", shell, "alice"], check=True)
+    try:
+        for spoil, status, words in (
+            (lambda: shell.chmod(0o644), NOT_EXECUTABLE, "Permission denied"),
+            (shell.unlink, NOT_FOUND, "No such file or directory"),
+        ):
+            with Broker() as broker:
+                login = door(alice, options=broker.option)
+                stream = broker.accept()
+                stream.receive()
+                spoil()
+                stream.send(Answer(allowed=True, why="approved", command=b"touch ~/proof"))
+                left = stream.receive()
+            assert isinstance(left, Left)
+            assert left.why == Reason.NO_SHELL
+            assert refused_in_a_sentence(login, status, "cannot run /usr/local/bin/her-own-shell", words)
+    finally:
+        subprocess.run(["usermod", "-s", "/bin/bash", "alice"], check=True)
+    assert not alice.has("proof")
+
+
+# --- our own orders ---------------------------------------------------------------------------------------------------
+
+
+def spoilt_by(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+def append(more: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(path.read_bytes() + more)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (Path.unlink, ["does not exist"]),
+        (lambda path: path.chmod(0o600), ["may not be read by alice"]),
+        (lambda path: path.chmod(0o666), ["can be written by everybody", "chmod go-w"]),
+        (lambda path: os.chown(path, 2002, -1), ["belongs to bob, not to root or alice", "chown root"]),
+        (spoilt_by(b""), ["is empty"]),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), ["the last line has no end"]),
+        (append(b"# \xff\n"), ["0xff", "not UTF-8"]),
+    ],
+    ids=["missing", "unreadable", "world-writable", "foreign", "empty", "half-written", "not UTF-8"],
+)
+@pytest.mark.parametrize("path", [ORDERS, USERS], ids=["orders", "users"])
+def test_a_file_of_orders_that_cannot_be_trusted(
+    gate: Gate, path: Path, spoil: Callable[[Path], object], words: list[str]
+) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    spoil(path)
+    login = door(alice)
+    assert refused_in_a_sentence(login, CONFIGURATION_ERROR, str(path), *words)
+    assert [record["reason"] for record in gate.records] == [Reason.CONFIGURATION_ERROR]
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "words"),
+    [
+        (ORDERS, b"[polcy]\nexempt_accounts = 'bob'\n", ["polcy"]),
+        (ORDERS, b"[push]\nwait_seconds = 'long'\n", ["push.wait_seconds", "whole number"]),
+        (ORDERS, b"[audit]\nsyslog = false\n", ["audit"]),
+        (USERS, b"bob alice&bob\n", ["line 3"]),
+        (USERS, b"bob bob\nbob bob\n", ["line 4", "bob"]),
+        (USERS, b"bob\n", ["line 3"]),
+    ],
+    ids=["unknown name", "wrong type", "contradiction", "impossible ID", "twice", "incomplete"],
+)
+def test_orders_that_make_no_sense(gate: Gate, path: Path, more: bytes, words: list[str]) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    append(more)(path)
+    assert refused_in_a_sentence(door(alice), CONFIGURATION_ERROR, str(path), *words)
+
+
+# --- a broker that misbehaves -----------------------------------------------------------------------------------------
+
+PUSHED = Progress(
+    stage="pushed",
+    account="alice",
+    host="private-host",
+    secsign_id="alice",
+    seconds_left=60,
+    wants="a shell",
+    phone_text="",
+    access_pass=b"",
+    speak=False,
+)
+YES = Answer(allowed=True, why="approved", command=b"touch ~/proof; echo ran")
+ASK = Ask(
+    door="force_command",
+    ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
+    auth_info=b"",
+    auth_info_problem="",
+    command=None,
+    terminal=False,
+    started_by_key=False,
+    restricted_to=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ([], ["went away without an answer"]),
+        ([PUSHED], ["went away without an answer"]),
+        ([YES.encode()[:-1]], ["went away without an answer"]),
+        ([(MAX_FRAME + 1).to_bytes(4, "big")], ["announces"]),
+        ([bytes(4)], ["announces 0 bytes"]),
+        ([b"SSH-2.0-OpenSSH_9.2\r\n"], ["announces"]),
+        ([b"\0\0\0\1\x2a"], ["unknown kind 42"]),
+        ([b"\0\0\0\2" + YES.encode()[4:6]], ["shorter than it says"]),
+        ([ASK], ["not for a door"]),
+        ([KeyLines([])], ["not for a door"]),
+        ([Left("client_left")], ["not for a door"]),
+        ([ASK, YES], ["not for a door"]),
+    ],
+)
+def test_a_broker_that_talks_nonsense(gate: Gate, said: list[Answer | Progress | bytes], words: list[str]) -> None:
+    alice = gate.user("alice")
+    with Broker() as broker:
+        login = door(alice, options=broker.option)
+        answering(broker, *said)
+        assert refused_in_a_sentence(login, COULD_NOT_ASK, "the approval service of this host", *words)
+    assert not alice.has("proof")
+
+
+def test_what_a_broker_says_after_its_answer_counts_for_nothing(gate: Gate) -> None:
+    alice = gate.user("alice")
+    with Broker() as broker:
+        login = door(alice, options=broker.option)
+        answering(broker, Answer(allowed=False, why="denied_on_phone"), YES)
+        assert refused_in_a_sentence(login, REFUSED, "denied on the phone")
+    assert not alice.has("proof")
+
+
+def test_an_unknown_reason_is_a_refusal_with_a_sentence(gate: Gate) -> None:
+    alice = gate.user("alice")
+    with Broker() as broker:
+        login = door(alice, options=broker.option)
+        answering(broker, Answer(allowed=False, why="\x1b[2Jmoon", detail="\x1b]0;title\x07 and a\nnew line"))
+        assert refused_in_a_sentence(login, REFUSED, r"unknown here (\x1b[2Jmoon)", r"a\x0anew line")
+
+
+def test_key_files_that_are_no_files_are_passed_over(gate: Gate) -> None:
+    alice = gate.user("alice")
+    os.mkfifo(alice.home / "fifo")
+    alice.write("keys", "one AAAA\ntwo BBBB\nthree AA\x0bAA")
+    paths = [str(alice.home / name) for name in ("fifo", "missing", "", "keys")] + ["/etc/shadow", "/dev/zero", "\0"]
+    with Broker() as broker:
+        login = door(alice, options=broker.option)
+        stream = broker.accept()
+        stream.receive()
+        stream.send(FindKeyLines([b"AAAA"], [path.encode() for path in paths]))
+        found = stream.receive()
+        stream.send(Answer(allowed=False, why="key_not_found"))
+        assert login.outcome().status == REFUSED
+    assert isinstance(found, KeyLines)
+    keys = str(alice.home / "keys").encode()
+    assert found.lines == [(keys, 1, b"one AAAA"), (keys, 3, b"three AA\x0bAA")]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda: shutil.rmtree(SOCKETS), ["No such file"]),
+        (lambda: (SOCKETS / "broker.sock").unlink(), ["No such file"]),
+        (lambda: ((SOCKETS / "broker.sock").unlink(), (SOCKETS / "broker.sock").touch()), ["no broker at"]),
+        (lambda: SOCKETS.chmod(0o777), [f"{SOCKETS} on the way to the broker is not root's alone"]),
+        (lambda: os.chown(SOCKETS, 2001, -1), [f"{SOCKETS} on the way to the broker is not root's alone"]),
+        (lambda: (SOCKETS / "broker.sock").chmod(0o600), ["Permission denied"]),
+    ],
+    ids=["no folder", "no socket", "no socket but a file", "folder of everybody", "folder of the user", "not for her"],
+)
+def test_a_broker_that_cannot_be_reached_is_never_replaced(
+    gate: Gate, spoil: Callable[[], object], words: list[str]
+) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    with Broker() as broker:
+        spoil()
+        login = door(alice, options=broker.option)
+        assert refused_in_a_sentence(login, COULD_NOT_ASK, "the approval service of this host", *words)
+        SOCKETS.mkdir(exist_ok=True)
+    assert gate.phone("alice").auth_sessions() == []
+    assert gate.records == []
+
+
+# --- a door that misbehaves -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"\0\0\0",
+        b"GET / HTTP/1.1\r\n\r\n",
+        bytes(4),
+        (MAX_FRAME + 1).to_bytes(4, "big"),
+        b"\0\0\0\1\x2a",
+        YES.encode(),
+        Left("client_left").encode(),
+        ASK.encode()[:-1],
+        ASK.encode()[:5] + b"\0\0\0\x63" + ASK.encode()[9:],
+    ],
+)
+def test_a_door_that_talks_nonsense_gets_nothing(gate: Gate, said: bytes) -> None:
+    gate.user("alice", secsign_id="alice")
+    ours, theirs = socket.socketpair()
+    command = as_account("alice", {}, PYTHON, "-I", "-m", "secsign_gate.broker.embedded", str(ORDERS))
+    with ours, theirs:
+        subprocess.run(command, stdin=theirs, check=True, timeout=60)  # the broker lives on; what we have started ends
+        theirs.close()
+        ours.sendall(said)
+        ours.shutdown(socket.SHUT_WR)
+        ours.settimeout(60)
+        answer = b"".join(iter(lambda: ours.recv(65536), b""))
+    expected = Answer(allowed=False, why=Reason.BROKER_UNAVAILABLE).encode()[4:6]
+    assert answer[4:6] == expected
+    assert gate.phone("alice").auth_sessions() == []

@@ -1,0 +1,119 @@
+"""The examples are what they say: each loads, and the full one shows every setting at its default."""
+
+import base64
+import hashlib
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from secsign_gate.config import Settings, load_settings
+from secsign_gate.directory.users_file import load_users
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FULL = (EXAMPLES / "secsign-gate.toml").read_text()
+WITHOUT_DEFAULT = {
+    "id_server.fallback_url",
+    "id_server.ca_file",
+    "id_server.proxy",
+    "policy.exempt_accounts",
+    "policy.exempt_groups",
+    "policy.exempt_networks",
+    "policy.exempt_commands",
+    "audit.file",
+}
+
+
+def uncommented(text: str) -> str:
+    """Return the text with every setting in a comment taken out of it. `# prose` has a blank, `#name = ` has none."""
+    return re.sub(r"^#(?=[a-z_]+ = |\[)", "", text, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The examples as an administrator would have them, the secrets file and the CA of his own beside."""
+    for example in EXAMPLES.iterdir():
+        if example.is_file():
+            shutil.copyfile(example, tmp_path / example.name)
+            (tmp_path / example.name).chmod(0o644)
+    (tmp_path / "pin-account").write_text("gate:open sesame\n")
+    (tmp_path / "pin-account").chmod(0o640)
+    (tmp_path / "id-server-ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "id-server-ca.pem").chmod(0o644)
+    return tmp_path
+
+
+def load(installed: Path, text: str) -> Settings:
+    path = installed / "tried.toml"
+    path.write_text(text)
+    path.chmod(0o644)
+    return load_settings(str(path))
+
+
+def test_the_minimal_configuration_loads_with_its_users(installed: Path) -> None:
+    settings = load_settings(str(installed / "secsign-gate.minimal.toml"))
+    assert settings.id_server.dialect == "form"
+    assert load_users(settings.users_file).secsign_id("alice", ()) == "alice"
+
+
+def test_the_full_configuration_loads_as_it_stands(installed: Path) -> None:
+    settings = load_settings(str(installed / "secsign-gate.toml"))
+    assert settings.id_server.dialect == "rest"
+    assert settings.users_file == str(installed / "users")
+
+
+def test_what_stands_in_comments_are_the_defaults(installed: Path) -> None:
+    as_it_stands = load(installed, FULL)
+    at_defaults = re.sub(r"^(fallback_url|ca_file|proxy|api_method|exempt_\w+|file|\[\[|accounts|command) ?=?.*$", "",
+                         uncommented(FULL), flags=re.MULTILINE)  # fmt: skip
+    assert load(installed, at_defaults) == as_it_stands
+    assert tomllib.loads(uncommented(FULL))["id_server"]["api_method"] == as_it_stands.id_server.api_method
+
+
+def test_what_has_no_default_is_an_example_that_works(installed: Path) -> None:
+    settings = load(installed, re.sub(r"^api_method.*$", "", uncommented(FULL), flags=re.MULTILINE))
+    plain = load(installed, FULL)
+    changed = {
+        f"{section}.{name}"
+        for section in ("id_server", "push", "policy", "sshd", "messages", "audit")
+        for name, value in getattr(settings, section)._asdict().items()
+        if value != getattr(getattr(plain, section), name)
+    }
+    assert changed == WITHOUT_DEFAULT
+
+
+def test_the_full_configuration_shows_every_setting(installed: Path) -> None:
+    shown = tomllib.loads(uncommented(FULL))
+    settings = load(installed, FULL)
+    for section in ("id_server", "push", "policy", "sshd", "messages", "audit"):
+        names = {"pin_account_file" if name == "pin_account" else name for name in getattr(settings, section)._fields}
+        assert shown[section].keys() == names
+    assert "users_file" in shown
+
+
+def fingerprint(key: str) -> str:
+    digest = hashlib.sha256(base64.b64decode(key)).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def test_the_shared_account_asks_whom_its_comments_say(installed: Path) -> None:
+    keys = [
+        line.split()[1]
+        for line in (installed / "authorized_keys.shared-account").read_text().splitlines()
+        if line.startswith("ssh-")
+    ]
+    alices, bobs, third = map(fingerprint, keys)
+    users = load_users(str(installed / "users.shared-account"))
+    assert users.secsign_id("deploy", (alices,)) == "alice"
+    assert users.secsign_id("deploy", (bobs,)) == "bob@example.org"
+    assert users.secsign_id("deploy", (third,)) is None
+    assert users.secsign_id("alice", (alices,)) == "alice"
+    assert users.secsign_id("alice", (third,)) == "bob@example.org"
+
+
+def test_the_examples_hold_no_private_key() -> None:
+    texts = [path.read_bytes() for path in EXAMPLES.rglob("*") if path.is_file()]
+    assert texts
+    assert not [text for text in texts if b"PRIVATE KEY" in text]
