@@ -23,7 +23,7 @@ venv:
 	@$(PYTHON) -B $(HOST)/virtual_environment.py $(EXTRAS)
 
 demo: venv
-	@$(PYTHON) -B $(HOST)/enter.py --with demo --share-network -- python3 -B examples/demo/demo.py
+	@$(PYTHON) -B $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 
 test: venv
 	@$(PYTHON) -B $(HOST)/enter.py --with host --with browser -- pytest $(PYTEST_ARGUMENTS)

@@ -1,8 +1,8 @@
 """The messages between door and broker, their sizes and their parser.
 
     door ──Ask──▶ broker            exactly one, first
-    door ◀──FindKeyLines── broker   at most one: the broker cannot read the user's key files, the door can
-    door ──KeyLines──▶ broker       its answer
+    door ◀──FindKeyLines── broker   at most two: the broker cannot read the user's key files, the door can
+    door ──KeyLines──▶ broker       its answer, one for each
     door ◀──Progress── broker       any number
     door ◀──Answer── broker         exactly one, last
     door ──Left──▶ broker           at most one: why nothing will come of this login
@@ -16,8 +16,8 @@ data types of RFC 4251 section 5. The waiting door loads this file: built-in mod
 from secsign_gate.errors import WireError
 
 VERSION = 1
-# A command of 128 KiB (one environment string, execve(2)), the certificates of ExposeAuthInfo, and room.
-MAX_FRAME = 256 * 1024
+# Two commands of 128 KiB (one environment string, execve(2)): what a key is restricted to and what was asked for; room.
+MAX_FRAME = 384 * 1024
 MAX_STRINGS = 4096
 
 ASK, KEY_LINES, LEFT = 1, 2, 3
@@ -97,7 +97,7 @@ def _string(value: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    return _string(value.encode())
+    return _string(value.encode("utf-8", "backslashreplace"))  # a name that is not UTF-8 may be in a sentence
 
 
 def _optional_string(value: bytes | None) -> bytes:
@@ -203,22 +203,27 @@ class FindKeyLines:
 
 
 class KeyLines:
-    """The lines found, in file order: (path, line number from 1, line without its newline)."""
+    """The lines found, in file order: (path, line number from 1, line without its newline).
 
-    __slots__ = ("lines",)
+    `unsafe` are the paths of the files among them that somebody else could have written to.
+    """
 
-    def __init__(self, lines: list[tuple[bytes, int, bytes]]) -> None:
+    __slots__ = ("lines", "unsafe")
+
+    def __init__(self, lines: list[tuple[bytes, int, bytes]], unsafe: list[bytes]) -> None:
         self.lines = lines
+        self.unsafe = unsafe
 
     def encode(self) -> bytes:
         """Return the whole frame."""
         lines = (_string(path) + _uint32(number) + _string(line) for path, number, line in self.lines)
-        return _frame(KEY_LINES, _uint32(len(self.lines)) + b"".join(lines))
+        return _frame(KEY_LINES, _uint32(len(self.lines)) + b"".join(lines) + _strings(self.unsafe))
 
     @classmethod
     def read(cls, reader: Reader) -> "KeyLines":
         """Read the payload."""
-        return cls([(reader.string(), reader.uint32(), reader.string()) for _ in range(reader.count())])
+        lines = [(reader.string(), reader.uint32(), reader.string()) for _ in range(reader.count())]
+        return cls(lines, reader.strings())
 
 
 class Progress:

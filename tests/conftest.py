@@ -5,6 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).parent
@@ -14,6 +15,11 @@ for folder in (TESTS, TESTS / "private_host"):
         sys.path.insert(0, str(folder))
 
 from own_corner import take_own_corner  # noqa: E402 - found by the lines above
+
+# Timings are never asserted: the machine may be busy with something else.
+SLOWNESS = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=SLOWNESS, print_blob=True)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

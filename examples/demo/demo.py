@@ -16,11 +16,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(CHECKOUT / folder) for folder in ("tests", "tests/e2e", "tests/private_host")]
+sys.path += [str(CHECKOUT / folder) for folder in ("tests", "tests/e2e", "tests/private_host")]
 
-from by_hand import log_in_by_hand  # noqa: E402 - the tests' modules are found by the line above
 from by_itself import show_everything  # noqa: E402
 from gate import PIN_ACCOUNT, Gate  # noqa: E402
+from in_a_terminal import log_in_by_hand  # noqa: E402 - the tests' modules are found by the line above
 from page import Page  # noqa: E402
 from running_simulator import RunningSimulator  # noqa: E402
 from system_log import SystemLog  # noqa: E402

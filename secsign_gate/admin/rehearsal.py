@@ -3,7 +3,7 @@
 import grp
 import os
 import pwd
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple, assert_never
 
 import click
@@ -78,9 +78,11 @@ def _connection(client: str | None) -> SshConnection:
     if client is None:
         return SshConnection(None, 0, None, 0)
     try:
-        return SshConnection(ip_address(client), 0, None, 0)
+        address = ip_address(client)
     except ValueError:
         raise click.ClickException(f"{client!a} is no IP address; write one like 192.0.2.7") from None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # as the broker reads SSH_CONNECTION
+    return SshConnection(mapped or address, 0, None, 0)
 
 
 def _fingerprint(text: str) -> str:

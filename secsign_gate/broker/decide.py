@@ -17,7 +17,7 @@ from secsign_gate.core.policy import NeedsApproval, judge
 from secsign_gate.core.push_text import push_request
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Reason, Verdict, refuse
-from secsign_gate.errors import AuditError, ConfigError, IdServerError, WireError
+from secsign_gate.errors import AuditError, ConfigError, IdServerError, IdServerUnreachable, WireError
 
 
 async def decide(case: Case, door: Door, world: World) -> Verdict:
@@ -73,7 +73,7 @@ async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door,
                 seconds_left = approval.deadline - world.clock()
                 await door.tell(case.progress(stage_of(approval), seconds_left, world.host, speak=before))
             await door.unless_it_leaves(asyncio.sleep(next_look(approval, world.clock(), world.jitter())))
-            reply = await door.unless_it_leaves(_look(case.auth_session, world))
+            reply = await door.unless_it_leaves(_look(case.auth_session, approval.deadline, world))
             approval = observe(approval, reply, world.clock())
     except IdServerError as error:
         return refusal_for(error)
@@ -83,12 +83,15 @@ async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door,
         world.tidy_up(opening, approval)
 
 
-async def _look(auth_session: AuthSession, world: World) -> StateReport | IdServerError:
-    """Ask once what became of the push. A look that fails is an observation like any other."""
+async def _look(auth_session: AuthSession, deadline: float, world: World) -> StateReport | IdServerError:
+    """Ask once what became of the push. A look that fails, or is not back before `deadline`, is an observation too."""
     try:
-        return await world.id_server.state_of(auth_session)
+        async with asyncio.timeout(deadline - world.clock()):
+            return await world.id_server.state_of(auth_session)
     except IdServerError as error:
         return error
+    except TimeoutError:
+        return IdServerUnreachable("the ID server let the time run out", request_may_have_arrived=True)
 
 
 async def _shielded(opening: "asyncio.Task[AuthSession]") -> AuthSession:

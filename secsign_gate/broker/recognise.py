@@ -14,7 +14,7 @@ from secsign_gate.broker.case import Case
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.world import World
 from secsign_gate.core.auth_info import AuthInfoError, parse_auth_info
-from secsign_gate.core.authorized_keys import KeyLineError, parse_key_line
+from secsign_gate.core.authorized_keys import parse_trusted_keys
 from secsign_gate.core.certificate import CertificateError, parse_certificate
 from secsign_gate.core.key_restriction import KeyOrders, KeyRestrictionError, key_orders
 from secsign_gate.core.key_search import (
@@ -28,12 +28,12 @@ from secsign_gate.core.key_search import (
 from secsign_gate.core.line_judgement import Circumstances
 from secsign_gate.core.login import Account, AuthenticationMethod, Command, Login, LoginShell, PublicKey, SshConnection
 from secsign_gate.core.orders import SshdSettings
-from secsign_gate.core.public_key import canonical
 from secsign_gate.core.ssh_connection import parse_ssh_connection
 from secsign_gate.core.ssh_encoding import EncodingError
 from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import ClaimError
 from secsign_gate.trusted_file import read_trusted_lines
+from secsign_gate.wire import Ask
 
 
 class UnrecognisedError(Exception):
@@ -55,10 +55,10 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
         connection = parse_ssh_connection(claim.ssh_connection)
     except ClaimError as error:
         raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
-    if claim.auth_info_problem:
+    if claim.auth_info_problem and not claim.started_by_key:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
     try:
-        methods = parse_auth_info(claim.auth_info)
+        methods = _methods(claim)
         case.certificate = _certificate(methods)
         orders = await _key_orders(case, methods, account, connection, door, world)
         used = fingerprints(methods)
@@ -77,6 +77,11 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
         restriction=orders.force_command,
         terminal=claim.terminal,
     )
+
+
+def _methods(claim: Ask) -> tuple[AuthenticationMethod, ...]:
+    """Return how sshd authenticated the client; nothing where a key's own command runs without ExposeAuthInfo."""
+    return () if claim.started_by_key and not claim.auth_info else parse_auth_info(claim.auth_info)
 
 
 def _account(uid: int) -> Account:
@@ -146,18 +151,10 @@ async def _lines(
     """Return the lines of the account's files that hold one of `sought`, as the door finds them."""
     paths = [path for path in (expand_pattern(pattern, account) for pattern in patterns) if path is not None]
     found = await door.find_key_lines(sought, paths)
-    return tuple(FoundLine(*line) for line in found.lines)
+    return tuple(FoundLine(path, number, line, path in found.unsafe) for path, number, line in found.lines)
 
 
 def _trusted_keys(sshd: SshdSettings) -> tuple[bytes, ...]:
     """Return the canonical blobs in the files of TrustedUserCAKeys. Raises ConfigError if one cannot be trusted."""
-    blobs = []
-    for path in sshd.trusted_user_ca_keys:
-        for line in read_trusted_lines(path).splitlines():
-            try:
-                parsed = parse_key_line(line.encode())
-                if parsed is not None:
-                    blobs.append(canonical(parsed.blob))
-            except (KeyLineError, EncodingError):
-                continue  # sshd passes over it too
-    return tuple(blobs)
+    files = (read_trusted_lines(path).encode() for path in sshd.trusted_user_ca_keys)
+    return tuple(blob for content in files for blob in parse_trusted_keys(content))

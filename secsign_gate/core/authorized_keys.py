@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 _BLANKS = b" \t"
-_FIELD = re.compile(rb'(?:\\"|"(?:\\"|[^"])*+"|[^ \t"])*+')
+# No possessive quantifiers: those of Python before 3.11.5 go astray (CPython issue 106052).
+_FIELD = re.compile(rb'(?:\\"|"(?:\\"|\\(?!")|[^"\\])*"|\\(?!")|[^ \t"\\])*')
 _IGNORED_IN_BASE64 = b"\n\v\f\r"  # the C library's decoder passes over them, so sshd does
 
 
@@ -108,8 +109,7 @@ def decode_key(word: bytes, text: bytes) -> bytes | None:
 
 def cut_after_options(text: bytes) -> tuple[bytes, bytes]:
     """Return `text` up to the first blank outside quotes, and the rest. Raises KeyLineError for a quote left open."""
-    field = _FIELD.match(text)
-    end = 0 if field is None else field.end()
+    end = next(_FIELD.finditer(text)).end()  # there is always one, if only an empty one
     if text[end : end + 1] == b'"':
         raise KeyLineError("the line has a quote that is not closed")
     return text[:end], text[end:]

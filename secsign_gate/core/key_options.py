@@ -14,7 +14,7 @@ _VALUES = ("command", "principals", "from", "expiry-time", "environment", "permi
 _ONCE = ("command", "principals", "from")
 _NAMES = {name.lower().encode(): name for name in (*_FLAGS, *_VALUES)}
 
-_OPTION = re.compile(rb'([a-z0-9-]+)(?:="((?:\\"|[^"])*+)")?', re.IGNORECASE)
+_OPTION = re.compile(rb'([a-z0-9-]+)(?:="((?:\\"|\\(?!")|[^"\\])*)")?', re.IGNORECASE)
 _NUMBER = re.compile(rb"[ \t\n\v\f\r]*[+-]?0*(\d{1,10})")
 _TIME = re.compile(rb"(.{4})(.{2})(.{2})(?:(.{2})(.{2})(.{2})?)?(Z|UTC)?", re.IGNORECASE | re.DOTALL)
 _TIME_RANGES = ((0, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 61))

@@ -111,7 +111,11 @@ def _possibilities(
         line = _readable(found_line)
         if line is None or canonical(line.blob) != wanted or line.options.cert_authority is (certificate is None):
             continue
-        sure = min(usable(line.options, circumstances), names_account(line.options, certificate, circumstances))
+        sure = min(
+            _taken(found_line),
+            usable(line.options, circumstances),
+            names_account(line.options, certificate, circumstances),
+        )
         orders = _merged(_orders_in(line.options), own)
         if sure is not Answer.NO and orders is not None:
             yield _Possibility(orders, sure, _place(found_line))
@@ -129,7 +133,7 @@ def _by_trusted_key(certificate: Certificate, own: KeyOrders, circumstances: Cir
         options = principals_options(found_line.line, certificate)
         if options is not None:
             # The first line that names a principal is the only one that sshd looks at.
-            sure = Answer.NO if options.cert_authority else usable(options, circumstances)
+            sure = Answer.NO if options.cert_authority else min(_taken(found_line), usable(options, circumstances))
             orders = _merged(_orders_in(options), own)
             if sure is not Answer.NO and orders is not None:
                 yield _Possibility(orders, sure, _place(found_line))
@@ -167,6 +171,11 @@ def _readable(found_line: FoundLine) -> KeyLine | None:
     except KeyLineError:
         return None
     return None if line is None or is_certificate_type(line.key_type.encode()) else line
+
+
+def _taken(found_line: FoundLine) -> Answer:
+    """Tell whether sshd read the file."""
+    return Answer.MAYBE if found_line.unsafe else Answer.YES
 
 
 def _orders_in(options: KeyOptions) -> KeyOrders:

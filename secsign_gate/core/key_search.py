@@ -10,11 +10,15 @@ from secsign_gate.core.ssh_encoding import EncodingError
 
 
 class FoundLine(NamedTuple):
-    """A line of a key file, without its newline. `number` counts from 1."""
+    """A line of a key file, without its newline. `number` counts from 1.
+
+    `unsafe`: somebody else could have written to the file, so sshd has passed it over unless StrictModes is off.
+    """
 
     path: bytes
     number: int
     line: bytes
+    unsafe: bool = False
 
 
 def is_certificate(key: PublicKey) -> bool:

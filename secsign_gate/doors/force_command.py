@@ -93,7 +93,7 @@ def _wrong_line(option: str, what: str) -> ConfigError:
 
 
 def _require_a_safe_start() -> None:
-    """Raise ConfigError if the user could have had a hand in this interpreter's start, ClaimError if it was not sshd's."""
+    """Raise ConfigError if the user could have had a hand in this interpreter's start, ClaimError if sshd had none."""
     if not (sys.flags.isolated and sys.flags.no_site):
         problem = "python3 was started without -I -S"
         raise ConfigError([Problem("the ForceCommand line", 0, "", problem, "write python3 -I -S before the door")])

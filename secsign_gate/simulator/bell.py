@@ -1,6 +1,7 @@
 """The bell: it rings when something may have changed, so that pages and waiting commands look again at once."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Coroutine
 
@@ -9,6 +10,7 @@ class Bell:
     """Rings for everybody who waits, tells the time since the start, and knows when the simulator is leaving."""
 
     def __init__(self) -> None:
+        self.rings = 0
         self._rung = asyncio.Event()
         self._leaving = asyncio.Event()
         self._start = time.monotonic()
@@ -19,15 +21,15 @@ class Bell:
 
     def ring(self) -> None:
         """Wake everybody who waits."""
+        self.rings += 1
         self._rung.set()
         self._rung = asyncio.Event()
 
-    async def wait(self, seconds: float) -> None:
-        """Return at the next ring, or after so many seconds."""
-        try:
-            await asyncio.wait_for(self._rung.wait(), seconds)
-        except TimeoutError:
-            return
+    async def wait(self, rings: int, seconds: float) -> None:
+        """Return once it has rung more often than so many times, or after so many seconds."""
+        if self.rings == rings:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rung.wait(), seconds)
 
     def leave(self) -> None:
         """Tell everybody that the simulator ends."""

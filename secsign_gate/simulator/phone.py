@@ -76,13 +76,15 @@ class Phone:
         secsign_id = request.query_params.get("secsignid")
         ends = self._now() + _seconds(request.query_params.get("wait", "0"))
         while True:
+            rings = self._world.bell.rings
             found = self._world.auth_sessions.open_ones(secsign_id and secsign_id.lower(), self._now())
             if found or self._now() >= ends or self._world.bell.leaving:
                 return JSONResponse({"requests": [self._counted_down(one) for one in found]})
-            await self._world.bell.wait(ends - self._now())
+            await self._world.bell.wait(rings, ends - self._now())
 
     async def act(self, request: Request) -> Response:
         """Fetch, accept, deny, or pick a picture for one open request."""
+        picked = (await _json_object(request)).get("access_pass")
         found = self._world.auth_sessions.on_phone(request.path_params["number"], self._now())
         if found is None:
             raise HTTPException(404, "This request is no longer open.")
@@ -94,7 +96,7 @@ class Phone:
             case "deny":
                 found.deny()
             case "pick":
-                found.pick(str((await _json_object(request)).get("access_pass")))
+                found.pick(str(picked))
             case _:
                 raise HTTPException(404, "One may fetch, accept, deny or pick.")
         self._world.bell.ring()
@@ -114,11 +116,11 @@ class Phone:
     async def _events(self) -> AsyncIterator[str]:
         shown = None
         while not self._world.bell.leaving:
-            view = self._view()
+            rings, view = self._world.bell.rings, self._view()
             if view != shown:
                 yield f"data: {json.dumps(view | {'now': self._now()})}\n\n"
                 shown = view
-            await self._world.bell.wait(1.0)
+            await self._world.bell.wait(rings, 1.0)
 
     async def faults(self, request: Request) -> Response:
         """List the faults still to come."""

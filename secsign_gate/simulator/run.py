@@ -108,6 +108,7 @@ def _config(app: ASGIApp, server_file: Path | None) -> uvicorn.Config:
         log_level="error",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=2,
         ssl_certfile=server_file,

@@ -13,6 +13,7 @@ later. So it never knows where the cursor is, and keeps to movements that cannot
 """
 
 import sys
+from errno import ENOTTY
 from fcntl import ioctl
 from posix import write
 from select import POLLOUT, poll
@@ -46,8 +47,8 @@ _SENTENCE_LIMIT = 1000
 class Screen:
     """The words and the picture on one terminal, from the first message to the one sentence that remains.
 
-    `fd` is the terminal. `environ` is what sshd passed on; it chooses how to draw. Every method raises OSError if it
-    writes to a terminal that is gone, which means that the client left. None waits for one that takes no more.
+    `fd` is the terminal. `environ` is what sshd passed on; it chooses how to draw. Every method, the constructor too,
+    raises OSError if the terminal is gone, which means that the client left. None waits for one that takes no more.
     """
 
     def __init__(self, fd: int, environ: dict[bytes, bytes]) -> None:
@@ -216,10 +217,12 @@ class _Outlet:
 
 
 def _window(fd: int) -> Window:
-    """Return the size of the window (tty_ioctl(4)); of no terminal, or one that is gone, nothing is known."""
+    """Return the size of the window (tty_ioctl(4)), unknown of what is no terminal. OSError if the terminal is gone."""
     try:
         size = ioctl(fd, TIOCGWINSZ, bytes(8))
-    except OSError:
+    except OSError as fault:
+        if fault.errno != ENOTTY:
+            raise
         return Window(0, 0)
     rows, columns, width, height = (int.from_bytes(size[start : start + 2], sys.byteorder) for start in (0, 2, 4, 6))
     return Window(columns, rows, width // max(1, columns), height // max(1, rows))
@@ -227,7 +230,4 @@ def _window(fd: int) -> Window:
 
 def _lines_typed(fd: int) -> int:
     """Return how many bytes of whole lines wait as input, unread. If it changes, the cursor was moved by an echo."""
-    try:
-        return int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder)
-    except OSError:
-        return 0
+    return int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder)

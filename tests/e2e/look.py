@@ -15,7 +15,7 @@ import termios
 from fcntl import ioctl
 
 OF_STATUS = (
-    "Umask", "Uid", "Gid", "Groups", "Threads", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
+    "Umask", "Uid", "Gid", "Groups", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
     "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Cpus_allowed", "CoreDumping", "TracerPid",
 )  # fmt: skip
 FILES = ("cgroup", "comm", "coredump_filter", "limits", "loginuid", "oom_score_adj", "personality", "timens_offsets")
@@ -42,7 +42,7 @@ def stat(pid: int | str) -> list[str]:
 
 def without_numbers(value: bytes) -> str:
     value = re.sub(rb"\bpts/\d+", b"pts/N", value)
-    value = re.sub(rb"^(sshd\S*: \w+@)\S*", rb"\1", value)  # lists the terminals of a connection
+    value = re.sub(rb"^(sshd\S*: [^@]+@)\S*", rb"\1", value)  # lists the terminals of a connection
     value = re.sub(rb"^(SSH_CONNECTION=\S+) \d+ (\S+) \d+$", rb"\1 PORT \2 PORT", value)
     value = re.sub(rb"^(SSH_CLIENT=\S+) \d+ \d+$", rb"\1 PORT PORT", value)
     return text(re.sub(rb"^_=\*\d+\*", rb"_=*PID*", value))  # ksh's

@@ -9,7 +9,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from accounts import ACCOUNTS
+
+if TYPE_CHECKING:
+    from gate import Gate
 
 PROGRAM = Path("/usr/local/bin/look")
 # `cat` inherits its signal dispositions as they are, where Python changes some for itself.
@@ -47,3 +52,11 @@ def differences(without: Any, with_gate: Any, place: str = "") -> list[str]:
         gone = [f"{place}: the gate takes away {entry!r}" for entry in without if entry not in with_gate]
         return gone + [f"{place}: the gate adds {entry!r}" for entry in with_gate if entry not in without]
     return [] if without == with_gate else [f"{place}: {without!r} becomes {with_gate!r}"]
+
+
+def let_everybody_in(gate: Gate) -> None:
+    """No phone and no word of ours, for tests of what comes after the verdict."""
+    gate.configure(
+        messages={"before": False, "after": False},
+        policy={"exempt_accounts": ",".join(account.name for account in ACCOUNTS)},
+    )

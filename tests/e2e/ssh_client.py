@@ -109,7 +109,7 @@ class SshClient:
         self._hosts[name] = f"Host {name}\n    HostName {address}\n    Port {port}\n{settings}"
         self.configuration.write_text(
             "".join(self._hosts.values())
-            + f"Host *\n    IdentityFile {self.key}\n    IdentitiesOnly yes\n    BatchMode yes\n"
+            + f'Host *\n    IdentityFile "{self.key}"\n    IdentitiesOnly yes\n    BatchMode yes\n"
             f"    UserKnownHostsFile {known_hosts}\n    StrictHostKeyChecking yes\n    LogLevel ERROR\n"
         )
 

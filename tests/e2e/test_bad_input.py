@@ -285,7 +285,7 @@ ASK = Ask(
         ([b"\0\0\0\1\x2a"], ["unknown kind 42"]),
         ([b"\0\0\0\2" + YES.encode()[4:6]], ["shorter than it says"]),
         ([ASK], ["not for a door"]),
-        ([KeyLines([])], ["not for a door"]),
+        ([KeyLines([], [])], ["not for a door"]),
         ([Left("client_left")], ["not for a door"]),
         ([ASK, YES], ["not for a door"]),
     ],

@@ -5,15 +5,17 @@ Each way is tried twice: behind our drop-in, and behind a mere `ForceCommand` th
 
 from __future__ import annotations
 
+import shutil
 import socket
+import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from gate import Gate, Person
 
@@ -51,10 +53,10 @@ def tcp_service() -> Iterator[str]:
 
 
 @pytest.fixture
-def unix_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("service") / "socket"
-    for folder in (path.parent, *path.parent.parents[:2]):
-        folder.chmod(0o755)  # alice must get there
+def unix_service() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)  # alice must get there
+    path = folder / "socket"
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
     path.chmod(0o666)
@@ -62,6 +64,7 @@ def unix_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     service = Service(listening)
     yield path
     service.close()
+    shutil.rmtree(folder)
 
 
 def to_standard_output(person: Person, tcp: str, unix: Path) -> bytes:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import asyncssh
 import pytest
 import session_facts
-from session_facts import COMMAND, STATUS, differences, facts_in
+from session_facts import COMMAND, STATUS, differences, facts_in, let_everybody_in
+
+from secsign_gate.core.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,32 +41,126 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def looking(gate: Gate) -> Gate:
-    """A gate that lets everybody in without a phone and without a word, for it is the hand-over that is looked at."""
-    session_facts.install()
-    gate.more_settings = f"Subsystem look {COMMAND}"
-    gate.configure(
-        messages={"before": False, "after": False},
-        policy={"exempt_accounts": ",".join(account for account, _, _ in CASES)},
-        sshd={"subsystems": [COMMAND]},
-    )
-    return gate
-
-
 @pytest.mark.parametrize(("account", "use_pam", "kinds"), CASES, ids=[account for account, _, _ in CASES])
 def test_the_kernel_tells_no_difference(
-    looking: Gate, tmp_path: Path, account: str, use_pam: bool, kinds: Sequence[Kind]
+    gate: Gate, tmp_path: Path, account: str, use_pam: bool, kinds: Sequence[Kind]
 ) -> None:
-    looking.use_pam = use_pam
-    person = looking.user(account)
+    session_facts.install()
+    let_everybody_in(gate)
+    gate.use_pam = use_pam
+    gate.more_settings = f"Subsystem look {COMMAND}"
+    person = gate.user(account)
     person.write(".zshrc", "")  # without one zsh asks questions
     seen = {at: look_around(person, at, kinds, tmp_path) for at in SERVERS}
     for kind in kinds:
         facts = seen["ungated"][kind]
-        assert len(facts["environment"]) > len(SENT)
         assert facts["parent"][0] == f"sshd: {account}@"
         assert (kind, differences(facts, seen["gated"][kind])) == (kind, [])
+
+
+def test_nor_does_it_after_waiting_for_the_phone(gate: Gate) -> None:
+    session_facts.install()
+    gate.configure(messages={"before": False, "after": False})
+    alice, bob = gate.user("alice", secsign_id="alice"), gate.user("bob", secsign_id="bob")
+    without = [alice.ssh(COMMAND, at="ungated", options=["-T"]), bob.terminal(COMMAND, at="ungated")]
+    waiting = [alice.ssh(COMMAND, options=["-T"]), bob.terminal(COMMAND)]
+    gate.phone("alice").accept()
+    gate.phone("bob").accept()
+    for kind, one, other in zip(FEW, without, waiting, strict=True):
+        facts, seen = outcome_facts(kind, one), outcome_facts(kind, other)
+        assert len(facts["environment"]) > 1
+        assert (kind, differences(facts, seen)) == (kind, [])
+
+
+WORDS = {
+    "not UTF-8": "printf %s 'caf\udce9 \u00e9 \udcff\udcfe\udc80 \U0001f600' | od -An -tx1",
+    "lines": "echo a\necho 'b\nc'\n\n",
+    "quotes": """echo "a'b" 'c"d' \\" $'e\\tf' `echo g` "$(echo h)" '$i' \\\\ !! ~ *""",
+    "status": "exit 77",
+    "not found": "no-such-program",
+    "killed": "kill -KILL $$",
+    "broken pipe": 'yes | head -n1; echo "${PIPESTATUS[@]}"',
+    "file too large": "ulimit -f 1; head -c 4096 /dev/zero > large; echo $?",
+    "no input": "cat; echo end",
+    "both outputs": "echo out; echo err >&2",
+}
+
+
+def test_commands_say_and_end_as_without(gate: Gate) -> None:
+    let_everybody_in(gate)
+    alice = gate.user("alice")
+    outcomes = {}
+    for at in SERVERS:
+        mux = ["-o", f"ControlPath={alice.client.folder}/mux-{at}"]
+        assert alice.ssh("-MNf", at=at, options=mux).outcome().status == 0
+        logins = {name: alice.ssh(words, at=at, options=mux) for name, words in WORDS.items()}
+        outcomes[at] = {name: login.outcome() for name, login in logins.items()}
+    assert outcomes["gated"] == outcomes["ungated"]
+    assert outcomes["gated"]["broken pipe"].stdout == b"y\n141 0\n"
+    assert outcomes["gated"]["file too large"].stdout == b"153\n"
+
+
+def test_the_longest_command_runs_and_a_longer_one_does_not(gate: Gate) -> None:
+    let_everybody_in(gate)
+    alice = gate.user("alice")
+    longest = 131_072 - len("SSH_ORIGINAL_COMMAND=") - 1  # one string of the environment (execve(2))
+    words = ["touch proof; echo $((1+1)) #".ljust(65_000, "x"), "x" * (longest - 65_001)]
+    assert alice.ssh(*words).outcome() == (0, b"2\n", b"")
+    (alice.home / "proof").unlink()
+    too_long = alice.ssh(*words[:-1], words[-1] + "x").outcome()
+    assert (too_long.status, too_long.stdout) == (1, b"")
+    assert not alice.has("proof")
+
+
+ENDS = ("exit 0", "exit 255", "kill -TERM $$", "kill -SEGV $$", "kill -PIPE $$", "", "cat; echo after the end of input")
+
+
+def test_signals_and_empty_commands_reach_the_client_as_without(gate: Gate) -> None:
+    let_everybody_in(gate)
+    alice = gate.user("alice")
+    ends = {at: asyncio.run(ends_of(ENDS, alice, at, gate.server(at).port)) for at in SERVERS}
+    assert ends["gated"] == ends["ungated"]
+    assert ends["gated"][2] == (-1, ("TERM", False, "", ""), b"", b"")
+    assert ends["gated"][-1] == (0, None, b"half-closed\nafter the end of input\n", b"")
+
+
+async def ends_of(commands: Sequence[str], person: Person, at: str, port: int) -> list[tuple[Any, ...]]:
+    """Return how each command ends; the last one gets a line of input, and then the end of it."""
+    async with asyncssh.connect(
+        "127.0.0.1", port, username=person.account, client_keys=[str(person.client.key)], known_hosts=None, config=None
+    ) as connection:
+        processes = [await connection.create_process(command, encoding=None) for command in commands]
+        processes[-1].stdin.write(b"half-closed\n")
+        processes[-1].stdin.write_eof()
+        done = [await process.wait() for process in processes]
+    return [(one.exit_status, one.exit_signal, one.stdout, one.stderr) for one in done]
+
+
+def test_a_restricted_key_gets_the_clients_wish_as_a_variable(gate: Gate) -> None:
+    session_facts.install()
+    let_everybody_in(gate)
+    alice = gate.user("alice", key_options=f'command="{COMMAND}"')
+    for words in (["caf\udce9 $HOME"], []):
+        seen = [facts_in(alice.ssh(*words, at=at).outcome().stdout) for at in SERVERS]
+        assert differences(*seen) == []
+        assert any(one.startswith("SSH_ORIGINAL_COMMAND=") for one in seen[0]["environment"]) is bool(words)
+
+
+def test_shells_that_are_none_stay_closed(gate: Gate) -> None:
+    gil, carol = gate.user("gil", secsign_id="gil"), gate.user("carol", secsign_id="carol")
+    assert gil.ssh("git-receive-pack 'x.git'").outcome().status == 128
+    assert carol.ssh("true").outcome().status == 1
+    assert gate.phone("gil").auth_sessions() == gate.phone("carol").auth_sessions() == []
+
+
+def test_a_shell_that_is_gone_is_said(gate: Gate) -> None:
+    let_everybody_in(gate)
+    gate.configure(messages={"after": True}, sshd={"subsystems": ["internal-sftp"], "sftp_server": "/no/such/sftp-server"})
+    gate.more_settings = "Subsystem inner internal-sftp"
+    outcome = gate.user("alice").sftp("ls\n", "-s", "inner").outcome()
+    assert outcome.status == 255
+    assert b"cannot run /no/such/sftp-server (No such file or directory)" in outcome.stderr
+    assert [record.get("reason") for record in gate.records][-1:] == [Reason.NO_SHELL]
 
 
 def look_around(person: Person, at: str, kinds: Sequence[Kind], folder: Path) -> dict[Kind, dict[str, Any]]:
@@ -74,19 +172,21 @@ def look_around(person: Person, at: str, kinds: Sequence[Kind], folder: Path) ->
     running: dict[Kind, Any] = {}
     for kind in kinds:
         if kind.wants == "shell" and kind.terminal:
-            running[kind] = person.terminal(at=at, options=mux, term="vt100")
+            running[kind] = person.terminal(at=at, options=mux)
             continue
         options = [*mux, "-tt" if kind.terminal else "-T", *(["-s"] if kind.wants == "subsystem" else [])]
         words = {"command": [COMMAND], "subsystem": ["look"], "shell": []}[kind.wants]
         with typed.open("rb") as keys:
             running[kind] = person.ssh(*words, at=at, options=options, stdin=keys)
+    for kind, one in running.items():
+        if kind.wants == "shell" and kind.terminal:
+            one.expect(PROMPT)
+            one.type(COMMAND + "\r")
     return {kind: outcome_facts(kind, one) for kind, one in running.items()}
 
 
 def outcome_facts(kind: Kind, running: Any) -> dict[str, Any]:
     if kind.wants == "shell" and kind.terminal:
-        running.expect(PROMPT)
-        running.type(COMMAND + "\r")
         assert running.wait() == STATUS, running.output
         return facts_in(running.output)
     outcome = running.outcome()

@@ -234,7 +234,7 @@ def mutations(seed: int, seeds: tuple[bytes, ...]) -> Iterator[tuple[bytes, Call
                     del data[start : min(end, start + 4)]
                 case _:
                     data[start:] = chance.choice(corpus)[start:]
-        found = bytes(data[: 16 * 1024])
+        found = bytes(data[: 4 * 1024])
         yield found, lambda found=found: corpus.append(found)  # type: ignore[misc]
 
 

@@ -57,6 +57,7 @@ class Run(NamedTuple):
 
 def prepare(simulator: RunningSimulator) -> str:
     """Configure the gate for the account. Return the lines for sshd_config."""
+    shutil.rmtree("/etc/update-motd.d", ignore_errors=True)  # pam_motd would run it as the account, in vain
     etc = Path("/etc/secsign-gate")
     etc.mkdir(exist_ok=True)
     shutil.copy(simulator.ca_file, etc / "ca.pem")

@@ -17,8 +17,9 @@ class Account(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
+ALICE = Account("alice", 2001, "/bin/bash", ("operators",))
 ACCOUNTS = (
-    Account("alice", 2001, "/bin/bash", ("operators",)),
+    ALICE,
     Account("bob", 2002, "/bin/bash"),
     Account("zoe", 2003, "/usr/bin/zsh", ("operators",)),
     Account("felix", 2004, "/usr/bin/fish"),
@@ -39,37 +40,45 @@ PASSWORD_HASH = "$6$privatehost$e2NcksYMB7dJ9OaFPPm5o8hwfx0Wflr8mUekEgE5JZNhxPEu
 
 SYSTEM_UIDS = range(1000)
 NOBODY = 65534
+SHADOW = 42  # the group's number on every Debian
 
 
-def write_account_files(etc: Path, home: Path) -> None:
-    """Replace the people in passwd, group and shadow below `etc` by ours and make their homes; system accounts stay."""
+def write_account_files(etc: Path, home: Path, *, only_alice: bool) -> None:
+    """Replace the people in passwd, group and shadow below `etc` by ours and make their homes; system accounts stay.
+
+    With `only_alice`, every file is hers already, and the group tty is left out: sshd would want to give it her ptys.
+    """
+    people = (ALICE,) if only_alice else ACCOUNTS
     passwd = [*_system_lines(etc / "passwd", id_field=2)]
-    group = [*_system_lines(etc / "group", id_field=2)]
+    group = [line for line in _system_lines(etc / "group", id_field=2) if not (only_alice and line.startswith("tty:"))]
     shadow = [f"{line.split(':')[0]}:*:19000:0:99999:7:::" for line in passwd if not line.startswith("root:")]
     shadow.append(f"root:{PASSWORD_HASH}:19000:0:99999:7:::")
     if not any(line.startswith("sshd:") for line in passwd):  # made by the package's postinst, which did not run
         passwd.append("sshd:x:999:65534::/run/sshd:/usr/sbin/nologin")
         shadow.append("sshd:!:19000::::::")
-    for account in ACCOUNTS:
+    for account in people:
         passwd.append(f"{account.name}:x:{account.uid}:{account.uid}:,,,:/home/{account.name}:{account.shell}")
         group.append(f"{account.name}:x:{account.uid}:")
         shadow.append(f"{account.name}:{PASSWORD_HASH}:19000:0:99999:7:::")
-        make_home(home / account.name, account, etc / "skel")
+        make_home(home / account.name, None if only_alice else account, etc / "skel")
     for name, gid in GROUPS.items():
-        members = ",".join(account.name for account in ACCOUNTS if name in account.groups)
+        members = ",".join(account.name for account in people if name in account.groups)
         group.append(f"{name}:x:{gid}:{members}")
     _write(etc / "passwd", passwd, 0o644)
     _write(etc / "group", group, 0o644)
     _write(etc / "shadow", shadow, 0o640)
+    if not only_alice:
+        os.chown(etc / "shadow", 0, SHADOW)  # unix_chkpwd reads it for those who are not root
     (etc / "gshadow").unlink(missing_ok=True)
 
 
-def make_home(folder: Path, account: Account, skel: Path) -> None:
-    """Give `account` a home as adduser(8) makes it: a copy of /etc/skel, closed to others."""
+def make_home(folder: Path, owner: Account | None, skel: Path) -> None:
+    """Make a home as adduser(8) makes it: a copy of /etc/skel, closed to others. No owner: it stays ours."""
     shutil.copytree(skel, folder, symlinks=True)
     folder.chmod(0o700)
-    for path in (folder, *folder.rglob("*")):
-        os.lchown(path, account.uid, account.uid)
+    if owner:
+        for path in (folder, *folder.rglob("*")):
+            os.lchown(path, owner.uid, owner.uid)
 
 
 def _system_lines(path: Path, id_field: int) -> list[str]:

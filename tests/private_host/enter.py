@@ -1,12 +1,14 @@
 """Run a command on a private host: a Debian of its own, made of this machine's and of unpacked packages, in namespaces.
 
-    enter.py [--with GROUP]… [--share-network] -- COMMAND [ARGUMENT…]
+    enter.py [--with GROUP]… [--share-network] [--alice-will-do] -- COMMAND [ARGUMENT…]
 
     --with GROUP       Debian packages that the host must have (packages.py); may be repeated; default: host
     --share-network    keep the machine's network, so that a browser outside reaches 127.0.0.1 inside
+    --alice-will-do    without root, make a host with the one account alice, whom COMMAND then runs as
 
-COMMAND runs as root with a clean environment; accounts are listed in accounts.py. Nothing that it does reaches the
-machine, except what it writes into the checkout. The exit status is COMMAND's; 69: no such host can be had here.
+Else COMMAND runs as root. It has a clean environment; accounts are listed in accounts.py. Nothing that it does
+reaches the machine, except what it writes into the checkout. The exit status is COMMAND's; 69: there can be no such
+host here.
 """
 
 from __future__ import annotations
@@ -23,28 +25,38 @@ from fetch_packages import CACHE, FetchError, fetch
 from packages import GROUPS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+ROOTS = {"HOME": "/root", "USER": "root"}
+ALICES = {"HOME": "/home/alice", "USER": "alice"}
 VIRTUAL_ENVIRONMENT = CHECKOUT / ".venv"
 NOT_POSSIBLE_HERE = 69  # EX_UNAVAILABLE
 KEPT_VARIABLES = ("CI", "COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTEST_ADDOPTS", "TERM")
 PATH = "/opt/secsign-gate/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+WITHOUT_ROOT = ["--user", "--map-root-user"]
 NAMESPACES = ["--mount", "--pid", "--fork", "--uts", "--ipc", "--propagation", "private", "--kill-child"]
 
 
-def enter(groups: list[str], command: list[str], *, share_network: bool) -> NoReturn:
+def enter(groups: list[str], command: list[str], *, share_network: bool, alice_will_do: bool) -> NoReturn:
     """Replace this process by one that runs `command` on a private host."""
-    namespaces = [*NAMESPACES, *([] if share_network else ["--net"])]
+    only_alice = alice_will_do and os.geteuid() != 0
+    if os.geteuid() != 0 and not alice_will_do:
+        refuse("it needs root (several accounts, and mounts); run it with sudo, or in a container of your own.")
+    namespaces = [*(WITHOUT_ROOT if only_alice else []), *NAMESPACES, *([] if share_network else ["--net"])]
     refuse_unless_possible(namespaces)
     root = CACHE / "root"
     root.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     plan = {
-        "root": str(root),
+        "cache": str(CACHE),
+        "root": root.name,
+        "trees": [str(fetch(GROUPS[group]).relative_to(CACHE)) for group in groups],
         "checkout": str(CHECKOUT),
         "virtual_environment": str(VIRTUAL_ENVIRONMENT),
-        "trees": [str(fetch(GROUPS[group])) for group in groups],
         "share_network": share_network,
+        "only_alice": only_alice,
         "folder": str(CHECKOUT),
-        "environment": {"HOME": "/root", "LANG": "C.UTF-8", "PATH": PATH, "SHELL": "/bin/bash", "USER": "root"} | kept,
+        "environment": (ALICES if only_alice else ROOTS)
+        | {"LANG": "C.UTF-8", "PATH": PATH, "SHELL": "/bin/bash"}
+        | kept,
         "command": command,
     }
     inner = ["/usr/bin/python3", "-I", "-B", str(Path(__file__).with_name("inside.py")), json.dumps(plan)]
@@ -54,8 +66,6 @@ def enter(groups: list[str], command: list[str], *, share_network: bool) -> NoRe
 
 def refuse_unless_possible(namespaces: list[str]) -> None:
     """Say in one sentence why there can be no private host here, and end."""
-    if os.geteuid() != 0:
-        refuse("it needs root (namespaces, mounts, several accounts); run it with sudo, or in a container of your own.")
     if not (VIRTUAL_ENVIRONMENT / "bin/python3").exists():
         refuse(f"{VIRTUAL_ENVIRONMENT} is missing; `make venv` makes it.")
     trial = subprocess.run(
@@ -76,14 +86,20 @@ def refuse(sentence: str) -> NoReturn:
 
 def main() -> NoReturn:
     parser = argparse.ArgumentParser(
-        usage="enter.py [--with GROUP]… [--share-network] -- COMMAND [ARGUMENT…]", description=__doc__
+        usage="enter.py [--with GROUP]… [--share-network] [--alice-will-do] -- COMMAND [ARGUMENT…]", description=__doc__
     )
     parser.add_argument("--with", dest="groups", action="append", choices=sorted(GROUPS), metavar="GROUP")
     parser.add_argument("--share-network", action="store_true")
+    parser.add_argument("--alice-will-do", action="store_true")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
     try:
-        enter(arguments.groups or ["host"], arguments.command, share_network=arguments.share_network)
+        enter(
+            arguments.groups or ["host"],
+            arguments.command,
+            share_network=arguments.share_network,
+            alice_will_do=arguments.alice_will_do,
+        )
     except FetchError as failure:
         refuse(str(failure))
 

@@ -3,7 +3,7 @@
 What is built, all of it in memory and gone with the last process:
 
     /usr            Debian's packages from .cache over the machine's own /usr; /usr/local hidden
-    /etc            the packages' files over the machine's own; accounts, PAM, name service and sshd's settings are ours
+    /etc            a copy of the machine's and of the packages'; accounts, PAM, name service, sshd's settings are ours
     /opt/secsign-gate   the project's virtual environment with the checkout's present code, read-only
     the checkout    at its own path, writable: tests keep their caches there
     everything else empty
@@ -21,27 +21,31 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 sys.path.insert(0, str(Path(__file__).parent))  # run with -I, which leaves the script's folder out
 import etc_files
-from accounts import write_account_files
+from accounts import ALICE, write_account_files
 
 OPT = Path("/opt/secsign-gate")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun")
 MEMORY = {"run": 0o755, "tmp": 0o1777, "home": 0o755, "root": 0o700, "opt": 0o755, "dev/shm": 0o1777}
+AS_ALICE = ["unshare", "--user", f"--map-user={ALICE.uid}", f"--map-group={ALICE.uid}", "--"]
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
 
 
 class Plan(NamedTuple):
     """What enter.py decided: where things are on the machine, and what to run."""
 
+    cache: str  # the folder that `root` and `trees` are relative to
     root: str  # an empty folder to build on
+    trees: list[str]  # unpacked packages; the first wins
     checkout: str
     virtual_environment: str
-    trees: list[str]  # unpacked packages; the first wins
     share_network: bool
+    only_alice: bool  # without root there is one account, and it is alice
     folder: str  # the command's working directory
     environment: dict[str, str]
     command: list[str]
@@ -49,16 +53,19 @@ class Plan(NamedTuple):
 
 def build(plan: Plan) -> None:
     """Make the private host's root and move into it."""
+    os.chdir(plan.cache)  # overlay's options are separated by commas and colons; names below this folder have none
     root = Path(plan.root)
     mount("-t", "tmpfs", "-o", "mode=0755,size=80%", "tmpfs", root)
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         (root / name).symlink_to(f"usr/{name}")
     overlay(root, "usr", [*(f"{tree}/usr" for tree in plan.trees), "/usr"])
-    overlay(root, "etc", [*(f"{tree}/etc" for tree in plan.trees), "/etc"])
+    for etc in ("/etc", *(f"{tree}/etc" for tree in reversed(plan.trees))):
+        with suppress(shutil.Error):  # without root some files are not readable; none of them is needed
+            shutil.copytree(etc, root / "etc", symlinks=True, dirs_exist_ok=True)
     mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", root / "usr/local")
     for folder in ("usr/local/bin", "usr/local/sbin", "proc", "sys", "mnt", "srv", "media"):
         (root / folder).mkdir()
-    build_dev(root)
+    build_dev(root, terminal_group="" if plan.only_alice else ",gid=5")
     for folder, mode in MEMORY.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder).chmod(mode)
@@ -74,20 +81,20 @@ def build(plan: Plan) -> None:
     subprocess.run(["umount", "--lazy", "/old"], check=True)
     Path("/old").rmdir()
     etc_files.write(Path("/etc"), Path("/usr"))
-    write_account_files(Path("/etc"), Path("/home"))
+    write_account_files(Path("/etc"), Path("/home"), only_alice=plan.only_alice)
 
 
 def overlay(root: Path, name: str, lower: list[str]) -> None:
     for part in (name, f".memory/{name}/upper", f".memory/{name}/work"):
         (root / part).mkdir(parents=True)
     (root / ".memory").chmod(0o700)
-    layers = ":".join(folder.replace("\\", "\\\\").replace(":", "\\:") for folder in lower if Path(folder).is_dir())
+    layers = ":".join(folder for folder in lower if Path(folder).is_dir())
     memory = root / ".memory" / name
     options = f"lowerdir={layers},upperdir={memory}/upper,workdir={memory}/work"
     mount("-t", "overlay", "-o", options, "overlay", root / name)
 
 
-def build_dev(root: Path) -> None:
+def build_dev(root: Path, terminal_group: str) -> None:
     dev = root / "dev"
     for folder in ("net", "pts", "shm"):
         (dev / folder).mkdir(parents=True)
@@ -95,7 +102,7 @@ def build_dev(root: Path) -> None:
         if (Path("/dev") / device).exists():
             (dev / device).touch()
             mount("--bind", Path("/dev") / device, dev / device)
-    mount("-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620,gid=5", "devpts", dev / "pts")
+    mount("-t", "devpts", "-o", f"newinstance,ptmxmode=0666,mode=0620{terminal_group}", "devpts", dev / "pts")
     (dev / "ptmx").symlink_to("pts/ptmx")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         (dev / name).symlink_to(f"/proc/self/fd/{number}")
@@ -124,12 +131,12 @@ def bind_checkout(root: Path, checkout: Path) -> None:
 def build_opt(root: Path, plan: Plan) -> None:
     """The virtual environment under the path that sshd's settings name, with the checkout's code in its place."""
     opt = root / OPT.relative_to("/")
-    overlay(root, str(OPT.relative_to("/")), [plan.virtual_environment])
+    overlay(root, str(OPT.relative_to("/")), [os.path.relpath(plan.virtual_environment)])
     site_packages = next((opt / "lib").glob("python3*/site-packages"))
     source, installed = Path(plan.checkout) / "secsign_gate", site_packages / "secsign_gate"
-    shutil.rmtree(installed, ignore_errors=True)
-    shutil.copytree(source, installed)
-    compileall.compile_dir(installed, quiet=2, stripdir=str(root))
+    mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", installed)
+    shutil.copytree(source, installed, dirs_exist_ok=True)
+    compileall.compile_dir(installed, quiet=2, stripdir=str(root), prependdir="/")
     for script in (source / "doors/bin").glob("*"):
         shutil.copy2(script, opt / "bin" / script.name)
     for script in (opt / "bin").iterdir():
@@ -140,6 +147,7 @@ def build_opt(root: Path, plan: Plan) -> None:
                 script.write_bytes(fitted)
     for path in (installed, *installed.rglob("*")):
         path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+    mount("-o", "remount,ro", installed)
     mount("-o", "remount,ro", opt)
 
 
@@ -154,13 +162,14 @@ def mount(*arguments: str | Path) -> None:
 
 def run_as_init(plan: Plan) -> NoReturn:
     """Run the command, bury orphans until it ends, and end with its status; the kernel then ends all that remains."""
+    command = [*(AS_ALICE if plan.only_alice else []), *plan.command]
     child = os.fork()
     if child == 0:
         os.chdir(plan.folder)
         try:
-            os.execvpe(plan.command[0], plan.command, plan.environment)  # noqa: S606 - no shell is wanted
+            os.execvpe(command[0], command, plan.environment)  # noqa: S606 - no shell is wanted
         except OSError as failure:
-            print(f"private host: {plan.command[0]}: {failure.strerror}", file=sys.stderr)
+            print(f"private host: {command[0]}: {failure.strerror}", file=sys.stderr)
             os._exit(127)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda received, _frame: os.kill(child, received))
@@ -175,6 +184,7 @@ def main() -> NoReturn:
     plan = Plan(**json.loads(sys.argv[1]))
     try:
         os.umask(0o022)
+        os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"  # for mount and pivot_root; without root it may be shorter
         if not plan.share_network:
             loopback_up()
         socket.sethostname("private-host")

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secsign_gate.config.reader import parse_settings
@@ -65,6 +65,7 @@ def problems_of(text: str) -> list[Problem]:
     return problems
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text(text: str) -> None:
     problems_of(text)
@@ -84,6 +85,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_value_of_any_setting_and_every_problem_is_at_its_line(data: st.DataObject) -> None:
     tables: dict[str, Any] = {}
@@ -130,22 +132,22 @@ good = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(good)
 def test_good_values_are_read_as_they_were_written(tables: dict[str, Any]) -> None:
-    settings = parse_settings(PATH, toml(tables | MINIMAL))
+    read = parse_settings(PATH, toml(tables | MINIMAL))
     name = tables["users_file"]
-    assert settings.users_file == (name if name.startswith("/") else f"/etc/secsign-gate/{name}")
-    assert settings.push._asdict().items() >= tables["push"].items()
+    assert read.users_file == (name if name.startswith("/") else f"/etc/secsign-gate/{name}")
+    assert read.push._asdict().items() >= tables["push"].items()
     policy = tables["policy"]
-    assert settings.policy.exempt_accounts == PatternList.parse(policy["exempt_accounts"])
-    assert [str(network.network_address) for network in settings.policy.exempt_networks] == policy["exempt_networks"]
-    read = [
-        {"accounts": rule.accounts.text, "command": rule.command.decode()} for rule in settings.policy.exempt_commands
-    ]
-    assert read == policy["exempt_commands"]
-    assert settings.messages._asdict() == tables["messages"]
+    assert read.policy.exempt_accounts == PatternList.parse(policy["exempt_accounts"])
+    assert [str(network.network_address) for network in read.policy.exempt_networks] == policy["exempt_networks"]
+    rules = [{"accounts": rule.accounts.text, "command": rule.command.decode()} for rule in read.policy.exempt_commands]
+    assert rules == policy["exempt_commands"]
+    assert read.messages._asdict() == tables["messages"]
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab.=[]{}\"'#\n \\,1"), max_size=80))
 def test_no_text_at_all_confuses_the_finder_of_lines(text: str) -> None:
     # It is made for texts that tomllib has taken, but a fault in it must not hide the problem that it is asked about.

@@ -2,7 +2,7 @@
 
 import base64
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
@@ -28,6 +28,7 @@ words = st.sampled_from(
 texts = st.text(max_size=100) | st.lists(words | keys, max_size=30).map("".join)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_any_text_is_a_users_file_or_has_problems_with_lines(text: str) -> None:
     lines = text.split("\n")
@@ -43,6 +44,7 @@ def test_any_text_is_a_users_file_or_has_problems_with_lines(text: str) -> None:
         assert rules == len([line for line in lines if line.strip(" \t\r") and not line.strip(" \t").startswith("#")])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.tuples(accounts, st.none() | keys), secsign_ids, max_size=8), st.data())
 def test_what_is_written_is_read_back(rules: dict[tuple[str, str | None], SecSignId], data: st.DataObject) -> None:
     lines = [users_line(account, secsign_id, key) for (account, key), secsign_id in rules.items()]
@@ -51,6 +53,7 @@ def test_what_is_written_is_read_back(rules: dict[tuple[str, str | None], SecSig
     assert dict(parse_users("users", text).rules) == rules
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.tuples(st.sampled_from("ab"), st.none() | st.sampled_from("xyz")), st.sampled_from("123")))
 def test_who_is_asked_follows_from_the_lines_alone(rules: dict[tuple[str, str | None], SecSignId]) -> None:
     users = Users(rules)
@@ -64,6 +67,7 @@ def test_who_is_asked_follows_from_the_lines_alone(rules: dict[tuple[str, str | 
                 assert users.secsign_id(account, (key, other)) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100) | texts.map(str.encode))
 def test_any_mapping_is_converted_or_refused_with_lines(content: bytes) -> None:
     try:
@@ -77,6 +81,7 @@ def test_any_mapping_is_converted_or_refused_with_lines(content: bytes) -> None:
         assert 0 < len(users) == text.count("\n")
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_.@\\$-]{0,10}", fullmatch=True), secsign_ids, min_size=1),
     st.data(),

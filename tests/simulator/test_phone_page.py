@@ -201,6 +201,7 @@ def test_a_screen_reader_hears_the_request_and_the_names_of_everything(
 def test_a_request_that_the_service_withdraws_leaves_the_screen(page: Page, form: FormSpeaker, alice: str) -> None:
     created = form.create(alice, servicename="alice@web1")
     page.press("alice@web1")
+    page.until(lambda: form.state(created)["authsessionstate"] == "7")
     form.cancel(created)
     page.until(lambda: "Withdrawn" in page.text())
 
@@ -208,12 +209,13 @@ def test_a_request_that_the_service_withdraws_leaves_the_screen(page: Page, form
 def test_a_second_login_is_told_as_suspicious_and_a_frozen_id_is_tapped(
     page: Page, form: FormSpeaker, simulator: RunningSimulator, alice: str
 ) -> None:
-    form.create(alice, servicename="first")
+    first = form.create(alice, servicename="first")
     page.press("first")
+    page.until(lambda: form.state(first)["authsessionstate"] == "7")
     form.create(alice, servicename="second")
-    page.until(lambda: "Suspended" in page.text() or "second" in page.text())
+    page.until(lambda: "Another login for this SecSign ID" in page.text())
+    simulator.faults("frozen", on="create")
     form.create(alice, servicename="third")
-    page.until(lambda: not simulator.pending(alice))
     page.keys(Keys.ESCAPE)
     page.press("Frozen")
     page.until(lambda: "Frozen" not in page.text())

@@ -44,6 +44,9 @@ YES, NO, MAYBE = Answer.YES, Answer.NO, Answer.MAYBE
         (b"fe80::/10", "fe80::1%eth0", NO),
         (b"fe80::1%eth0", "fe80::1%eth0", YES),
         (b"256.1", "1.0.0.0", MAYBE),
+        (b"1.256", "1.0.1.0", YES),
+        (b"1.2.3.4/" + b"0" * 60 + b"32", "1.2.3.4", MAYBE),
+        (b"1:2:3", "1.2.3.4", MAYBE),
         (b"1.2.3.4.5,08", "1.2.3.4", MAYBE),
         # A name can turn these where UseDNS is set.
         (b"*.example.org", "192.0.2.7", MAYBE),

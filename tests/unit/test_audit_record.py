@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from audit_sample import KEY, LOGIN, RECORD
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secsign_gate.broker.audit_record import MAX_LINE, Certificate, Event, Record, escaped, line_of
@@ -113,6 +113,7 @@ class TestForeignBytes:
     ) -> None:
         assert escaped(raw, limit) == shown
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60), st.integers(3, 80))
     def test_any_text_is_bounded_printable_and_what_is_whole_can_be_read_back(self, raw: bytes, limit: int) -> None:
         shown = escaped(raw, limit)
@@ -130,6 +131,7 @@ class TestForeignBytes:
     foreign = st.binary(max_size=2000) | st.sampled_from([b'"' * 2000, b"\\" * 2000, b"\xff" * 2000])
     names = st.text(max_size=300) | st.sampled_from(['"' * 300, "\udcff" * 300, "\ud800", "\u2028" * 300])
 
+    @settings(deadline=None)
     @given(st.data())
     def test_no_login_makes_a_line_that_is_too_long_or_not_one_line_of_ascii(self, data: st.DataObject) -> None:
         def name() -> str:

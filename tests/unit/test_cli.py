@@ -195,6 +195,7 @@ class TestCheck:
             (["--command", "uptime"], "allow", "exempt_command"),
             (["--command", "uptime "], "ask", "alice"),
             (["--client", "192.0.2.7"], "allow", "exempt_network"),
+            (["--client", "::ffff:192.0.2.7"], "allow", "exempt_network"),
             (["--client", "192.0.3.7"], "ask", "alice"),
             (["--account", "daemon"], "refuse", "no_secsign_id"),
         ],

@@ -1,6 +1,7 @@
 """The house keeps its walls: who may import what, what the waiting door loads, and how many roads lead to a yes."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -44,13 +45,18 @@ def files():
     return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 
+@functools.cache
+def tree(path):
+    return ast.parse(path.read_text())
+
+
 def place(path):
     return path.relative_to(PACKAGE).parts[0]
 
 
 def imported(path):
     """Yield every absolute module name that the file imports, with `from a import b` as `a.b`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -82,7 +88,7 @@ def test_the_core_has_no_clock_no_environment_no_io(path):
         assert name.partition(".")[0] not in IMPURE, f"{path.name} imports {name}"
     calls = {
         node.func.id
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not calls & {"open", "print", "input", "eval", "exec", "__import__"}
@@ -133,7 +139,7 @@ def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
 
 def calls_of(function):
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function:
                 yield str(path.relative_to(PACKAGE))
 
@@ -146,7 +152,7 @@ def test_there_are_two_roads_to_a_yes_and_no_third():
 def test_a_door_is_told_yes_in_one_place():
     told = []
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call):
                 told += [
                     str(path.relative_to(PACKAGE))
@@ -158,19 +164,22 @@ def test_a_door_is_told_yes_in_one_place():
     assert sorted(told) == ["broker/case.py", "wire.py"]
 
 
+EXECS = {f"exec{kind}" for kind in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")}
+
+
 def test_exec_stands_in_one_place():
     execs = {
         str(path.relative_to(PACKAGE))
         for path in files()
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr.startswith("exec")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in EXECS
     }
     assert {name for name in execs if name.startswith("doors/")} == {"doors/hand_over.py"}
 
 
 def test_no_exception_is_swallowed_whole():
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"bare except in {path}"
 
 

@@ -401,6 +401,16 @@ def test_a_resize_just_before_the_end_leaves_nothing_either(*, reflow: bool) -> 
         assert_only(terminal, ["before"])
 
 
+def test_colours_that_somebody_else_left_on_are_not_spread_by_erasing() -> None:
+    with emulated_terminal() as terminal:
+        screen = Screen(terminal.fd, TRUE_COLOUR)
+        screen.show(progress(), 0.0)
+        terminal.resize(70, 20)
+        say(terminal, "\x1b[41m")  # as write(1) or a job in the background may
+        screen.end(SENTENCE)
+        assert_only(terminal, [])
+
+
 def test_a_window_that_loses_its_size_is_left_as_it_is() -> None:
     with emulated_terminal() as terminal:
         screen = Screen(terminal.fd, TRUE_COLOUR)
@@ -436,6 +446,25 @@ def test_type_ahead_does_not_disturb_the_screen(keys: bytes, rows_before: int) -
         terminal.type(keys)
         screens[0].end(SENTENCE)
         assert_only(terminal, before)
+
+
+def test_an_echo_can_never_come_into_the_middle_of_a_control_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = []
+
+    def write(fd: int, block: bytes) -> int:
+        blocks.append(block)
+        return os.write(fd, block)
+
+    monkeypatch.setattr("secsign_gate.terminal.screen.write", write)
+    with emulated_terminal() as terminal:
+        screen = Screen(terminal.fd, TRUE_COLOUR)
+        screen.show(progress(access_pass=NOISE), 0.0)
+        screen.tick(1.0)
+        screen.end(SENTENCE)
+        assert len(blocks) > 20
+        assert b"".join(blocks).replace(b"\r\n", b"\r\r\n") == terminal.raw
+    for block in blocks:
+        assert re.fullmatch(rb"(?:[^\x1b]|\x1b[78]|\x1b\[[0-9;]*[A-Za-z])*", block)
 
 
 def test_type_ahead_is_not_read_and_the_terminal_stays_as_it_was() -> None:
@@ -506,8 +535,26 @@ def test_a_terminal_that_is_gone_is_an_oserror() -> None:
         os.close(master)
         with pytest.raises(OSError, match="Input/output error"):
             screen.show(progress(), 0.0)
+        with pytest.raises(OSError, match="Input/output error"):
+            screen.end(SENTENCE)
+        with pytest.raises(OSError, match="Input/output error"):
+            Screen(slave, TRUE_COLOUR)
     finally:
         os.close(slave)
+
+
+def test_what_is_no_terminal_gets_plain_lines() -> None:
+    readable, writable = os.pipe()
+    try:
+        screen = Screen(writable, TRUE_COLOUR)
+        screen.show(progress(access_pass=b""), 0.0)
+        screen.end(SENTENCE)
+        assert os.read(readable, 4096).count(b"\n") == 2
+        os.close(readable)
+        with pytest.raises(BrokenPipeError):
+            screen.end(SENTENCE)
+    finally:
+        os.close(writable)
 
 
 def test_a_descriptor_that_another_program_made_nonblocking_is_no_error() -> None:
@@ -596,3 +643,19 @@ def test_in_a_multiplexer_or_without_colours_no_picture_protocol_is_used(environ
         Screen(terminal.fd, environ | {b"LANG": b"C.UTF-8"}).show(progress(), 0.0)
         assert terminal.has_picture() != (b"NO_COLOR" in environ)
         assert not terminal.graphics
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_there_is_always_a_row_under_a_graphic_so_that_no_terminal_scrolls(columns: int) -> None:
+    for lines in range(3, 30):
+        with emulated_terminal(columns, lines) as terminal:
+            say(terminal, "\r\n" * lines)
+            scrolled = len(terminal.screen.above)
+            Screen(terminal.fd, {b"TERM": b"xterm-kitty"}).show(progress(), 0.0)
+            terminal.read()
+            for row, _, sent in terminal.graphics:
+                rows = re.search(rb",r=(\d+),", sent)
+                assert rows
+                assert row + int(rows[1]) <= lines - 1
+            assert lines < 8 or len(terminal.graphics) == 1
+            assert len(terminal.screen.above) - scrolled < lines

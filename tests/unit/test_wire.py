@@ -42,7 +42,9 @@ ANSWER = wire.Answer(
 MESSAGES = [
     ASK,
     wire.FindKeyLines([b"AAAA"], [b"/home/alice/.ssh/authorized_keys"]),
-    wire.KeyLines([(b"/home/alice/.ssh/authorized_keys", 3, b"ssh-ed25519 AAAA\xff")]),
+    wire.KeyLines(
+        [(b"/home/alice/.ssh/authorized_keys", 3, b"ssh-ed25519 AAAA\xff")], [b"/home/alice/.ssh/authorized_keys"]
+    ),
     PROGRESS,
     ANSWER,
     wire.Left("client_left"),
