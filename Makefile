@@ -1,6 +1,6 @@
 # Everything that these targets make lies in .venv and .cache below this folder; the machine stays as it was.
 
-PYTHON := /usr/bin/python3
+PYTHON := /usr/bin/python3 -E -s -B
 HOST := tests/private_host
 EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
@@ -20,13 +20,13 @@ help:
 	@echo 'On a fresh Debian 12 nothing has to be installed first: packages are unpacked into .cache, not installed.'
 
 venv:
-	@$(PYTHON) -B $(HOST)/virtual_environment.py $(EXTRAS)
+	@$(PYTHON) $(HOST)/virtual_environment.py $(EXTRAS)
 
 demo: venv
-	@$(PYTHON) -B $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
+	@$(PYTHON) $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 
 test: venv
-	@$(PYTHON) -B $(HOST)/enter.py --with host --with browser -- pytest $(PYTEST_ARGUMENTS)
+	@$(PYTHON) $(HOST)/enter.py --with host --with browser -- pytest $(PYTEST_ARGUMENTS)
 
 check: EXTRAS := simulator test check
 check: venv

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def log_in_by_hand(gate: Gate, page: Page) -> int:
     page.line("  or press a here to accept, d to deny. Then you are alice; leave the shell to end the demo.")
     page.line()
     page.line("  From another terminal you may try (each asks the phone):")
-    page.line(f"    ssh -F {alice.client.configuration} {destination} COMMAND")
+    page.line(f"    ssh -F {shlex.quote(str(alice.client.configuration))} {destination} COMMAND")
     page.line()
 
     def answer_phone(key: bytes) -> bool:

@@ -299,7 +299,6 @@ def fresh_homes() -> None:
     """Give everybody the home of a first login."""
     for account in ACCOUNTS:
         home = Path("/home") / account.name
-        if not home.exists():  # a private host made without root has alice only
-            continue
-        shutil.rmtree(home, ignore_errors=True)
-        make_home(home, account, SKEL)
+        if home.exists():  # a private host made without root has alice only
+            empty(home)
+            make_home(home, account, SKEL)

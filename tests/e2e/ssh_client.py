@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -109,8 +110,8 @@ class SshClient:
         self._hosts[name] = f"Host {name}\n    HostName {address}\n    Port {port}\n{settings}"
         self.configuration.write_text(
             "".join(self._hosts.values())
-            + f'Host *\n    IdentityFile "{self.key}"\n    IdentitiesOnly yes\n    BatchMode yes\n"
-            f"    UserKnownHostsFile {known_hosts}\n    StrictHostKeyChecking yes\n    LogLevel ERROR\n"
+            + f'Host *\n    IdentityFile "{self.key}"\n    IdentitiesOnly yes\n    BatchMode yes\n'
+            f'    UserKnownHostsFile "{known_hosts}"\n    StrictHostKeyChecking yes\n    LogLevel ERROR\n'
         )
 
     def run(
@@ -121,7 +122,7 @@ class SshClient:
     ) -> Session:
         """Start a client program; `ssh`, `scp` and `sftp` get our configuration, others find it in the environment."""
         with_us = [command[0], "-F", self.configuration] if command[0] in ("ssh", "scp", "sftp") else [command[0]]
-        ssh = f"ssh -F {self.configuration}"
+        ssh = f"ssh -F {shlex.quote(str(self.configuration))}"
         variables = {"GIT_SSH_COMMAND": ssh, "RSYNC_RSH": ssh} | dict(environment or {})
         session = Session([*with_us, *command[1:]], stdin, variables)
         self.started.append(session)

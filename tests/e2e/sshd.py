@@ -141,7 +141,7 @@ class Sshd:
         own += [f"HostKey {key}" for key in HOST_KEYS]
         debians = DEBIANS_SETTINGS.read_text()
         include = re.compile(r"^Include .*$", re.MULTILINE)
-        text = include.sub(f"Include {self.folder}/sshd_config.d/*.conf\n{self._settings}", debians, count=1)
+        text = include.sub(f'Include "{self.folder}/sshd_config.d/*.conf"\n{self._settings}', debians, count=1)
         self.configuration.write_text("\n".join(own) + "\n" + text)
 
     def __enter__(self) -> Self:

@@ -74,7 +74,7 @@ def write_account_files(etc: Path, home: Path, *, only_alice: bool) -> None:
 
 def make_home(folder: Path, owner: Account | None, skel: Path) -> None:
     """Make a home as adduser(8) makes it: a copy of /etc/skel, closed to others. No owner: it stays ours."""
-    shutil.copytree(skel, folder, symlinks=True)
+    shutil.copytree(skel, folder, symlinks=True, dirs_exist_ok=True)
     folder.chmod(0o700)
     if owner:
         for path in (folder, *folder.rglob("*")):

@@ -28,6 +28,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 ROOTS = {"HOME": "/root", "USER": "root"}
 ALICES = {"HOME": "/home/alice", "USER": "alice"}
 VIRTUAL_ENVIRONMENT = CHECKOUT / ".venv"
+TAKEN = ("dev", "etc", "opt", "proc", "run", "usr")  # where a checkout would lie below what the private host has there
 NOT_POSSIBLE_HERE = 69  # EX_UNAVAILABLE
 KEPT_VARIABLES = ("CI", "COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTEST_ADDOPTS", "TERM")
 PATH = "/opt/secsign-gate/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -53,7 +54,7 @@ def enter(groups: list[str], command: list[str], *, share_network: bool, alice_w
         "virtual_environment": str(VIRTUAL_ENVIRONMENT),
         "share_network": share_network,
         "only_alice": only_alice,
-        "folder": str(CHECKOUT),
+        "folder": "/srv/checkout" if CHECKOUT.parts[1] in TAKEN else str(CHECKOUT),
         "environment": (ALICES if only_alice else ROOTS)
         | {"LANG": "C.UTF-8", "PATH": PATH, "SHELL": "/bin/bash"}
         | kept,

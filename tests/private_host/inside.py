@@ -5,7 +5,7 @@ What is built, all of it in memory and gone with the last process:
     /usr            Debian's packages from .cache over the machine's own /usr; /usr/local hidden
     /etc            a copy of the machine's and of the packages'; accounts, PAM, name service, sshd's settings are ours
     /opt/secsign-gate   the project's virtual environment with the checkout's present code, read-only
-    the checkout    at its own path, writable: tests keep their caches there
+    the checkout    writable: tests keep their caches there
     everything else empty
 """
 
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     virtual_environment: str
     share_network: bool
     only_alice: bool  # without root there is one account, and it is alice
-    folder: str  # the command's working directory
+    folder: str  # where the checkout is seen inside, and the working directory
     environment: dict[str, str]
     command: list[str]
 
@@ -73,7 +73,8 @@ def build(plan: Plan) -> None:
     mount("-t", "proc", "proc", root / "proc")
     mount("--bind", root / "proc/sys", root / "proc/sys")
     mount("-o", "remount,bind,ro", root / "proc/sys")  # the kernel's settings are the machine's
-    bind_checkout(root, Path(plan.checkout))
+    (root / plan.folder.lstrip("/")).mkdir(parents=True)
+    mount("--bind", plan.checkout, root / plan.folder.lstrip("/"))
     build_opt(root, plan)
     (root / "old").mkdir()
     subprocess.run(["pivot_root", root, root / "old"], check=True)
@@ -120,12 +121,6 @@ def build_var(root: Path) -> None:
     for name in ("var/log/wtmp", "var/log/btmp", "var/log/lastlog", "run/utmp"):
         (root / name).touch()
     (root / "run/sshd").mkdir(mode=0o755)
-
-
-def bind_checkout(root: Path, checkout: Path) -> None:
-    inside = root / checkout.relative_to("/")
-    inside.mkdir(parents=True)
-    mount("--bind", checkout, inside)
 
 
 def build_opt(root: Path, plan: Plan) -> None:

@@ -5,10 +5,12 @@ import os
 import subprocess
 from pathlib import Path
 
+from accounts import ACCOUNTS
+
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 
-# What tests change; /dev/log leads into /run.
-OWN = {"/home": "0755", "/run": "0755", "/etc/secsign-gate": "0755"}
+# What tests change; /dev/log leads into /run. Not all of /home: the checkout may lie there.
+OWN = ("/run", "/etc/secsign-gate", *(f"/home/{account.name}" for account in ACCOUNTS))
 
 
 def take_own_corner() -> None:
@@ -16,7 +18,7 @@ def take_own_corner() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    for folder, mode in OWN.items():
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", folder], check=True)
+    for folder in OWN:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder], check=True)
     Path("/run/sshd").mkdir()
     Path("/run/utmp").touch()
