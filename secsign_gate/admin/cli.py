@@ -25,9 +25,9 @@ sshd starts the gate by itself (see sshd_config.d/). These commands are for the 
 
 \b
 Try it without touching sshd:
-  secsign-gate simulator --folder trial --id alice           an ID server with a phone
-  secsign-gate phone --folder trial list                     what is on the phone
-  secsign-gate phone --folder trial accept alice             tap "accept"
+  secsign-gate simulator --id alice             an ID server with a phone
+  secsign-gate phone list                       what is on the phone
+  secsign-gate phone accept alice               tap "accept"
 
 \b
 Set it up:

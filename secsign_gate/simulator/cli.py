@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from secsign_gate.simulator.phone_commands import phone
+from secsign_gate.simulator.phone_commands import DEFAULT_FOLDER, phone
 
 if TYPE_CHECKING:
     from secsign_gate.simulator.certificates import Quality
@@ -20,12 +20,12 @@ EXTRA_MISSING = "The simulator needs the packages of the extra `simulator`: pip 
 
 EPILOG = """\b
 Examples:
-  secsign-gate simulator --folder /tmp/sim --id alice --id bob
+  secsign-gate simulator --id alice --id bob
       form dialect; open the printed phone page, or press the buttons with
-  secsign-gate phone --folder /tmp/sim accept alice
-  secsign-gate simulator --folder /tmp/sim --pin-account gate:secret --auto-accept 2
+  secsign-gate phone accept alice
+  secsign-gate simulator --pin-account gate:secret --auto-accept 2
       REST too; every request is accepted after two seconds
-  secsign-gate simulator --folder /tmp/sim --certificate expired
+  secsign-gate simulator --certificate expired
       what does the gate say to that?
 
 Exit status: 0 ended by SIGTERM or SIGINT; 1 cannot start; 2 wrong usage.
@@ -61,7 +61,11 @@ PORT = click.IntRange(0, 65535)
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Keeps ca.pem; made if missing."
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    help="Keeps ca.pem; made if missing.",
 )
 @click.option(
     "--host",

@@ -15,12 +15,13 @@ import httpx
 from secsign_gate.simulator import fault_queue
 
 PATIENCE_SECONDS = 10.0
+DEFAULT_FOLDER = "secsign-simulator"  # below where one works: simulator and phone find each other without a word
 
 EPILOG = """\b
 Examples:
-  secsign-gate phone --folder /tmp/sim list
-  secsign-gate phone --folder /tmp/sim wait alice && secsign-gate phone --folder /tmp/sim accept alice
-  secsign-gate phone --folder /tmp/sim fault hang --on state
+  secsign-gate phone list
+  secsign-gate phone wait alice && secsign-gate phone accept alice
+  secsign-gate phone fault hang --on state
   secsign-gate phone --url http://127.0.0.1:8080/ deny alice
 
 Exit status: 0 done; 1 no such request is open; 2 wrong usage; 75 no simulator answers.
@@ -48,7 +49,7 @@ class NoSimulator(click.ClickException):
 class Button:
     """The way to the simulator's phone: what `phone`'s own options say, for the commands below it."""
 
-    def __init__(self, url: str | None, folder: Path | None) -> None:
+    def __init__(self, url: str | None, folder: Path) -> None:
         self._url, self._folder = url, folder
 
     def call(self, method: str, path: str, body: object = None, **query: str | int) -> Any:
@@ -76,8 +77,6 @@ class Button:
         raise NothingThere(f"No request for {secsign_id} is open on the phone.")
 
     def _url_from_folder(self) -> str:
-        if self._folder is None:
-            raise click.UsageError("Say which simulator: --folder as it was started with, or --url of its phone page.")
         state_file = self._folder / "simulator.json"
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             return str(json.loads(state_file.read_text())["phone_url"])
@@ -90,9 +89,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group(epilog=EPILOG)
 @click.option("--url", help="The phone page of the simulator.")
-@click.option("--folder", type=click.Path(path_type=Path), help="The simulator's --folder, which names that page.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    help="The simulator's --folder, which names that page.",
+)
 @click.pass_context
-def phone(context: click.Context, url: str | None, folder: Path | None) -> None:
+def phone(context: click.Context, url: str | None, folder: Path) -> None:
     """Press the buttons of the simulator's phone."""
     context.obj = Button(url, folder)
 
@@ -192,10 +197,10 @@ FAULT_EPILOG = (
 
 \b
 Examples:
-  secsign-gate phone --folder /tmp/sim fault status --on create status=429
-  secsign-gate phone --folder /tmp/sim fault state value='"3"'
-  secsign-gate phone --folder /tmp/sim fault drip --on any --until-cleared milliseconds=500
-  secsign-gate phone --folder /tmp/sim faults --clear
+  secsign-gate phone fault status --on create status=429
+  secsign-gate phone fault state value='"3"'
+  secsign-gate phone fault drip --on any --until-cleared milliseconds=500
+  secsign-gate phone faults --clear
 """
 )
 

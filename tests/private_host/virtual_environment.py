@@ -78,7 +78,7 @@ def main() -> int:
         print(f"virtual_environment: {failure}", file=sys.stderr)
         return 69
     except subprocess.CalledProcessError as failure:
-        print(f"virtual_environment: pip failed with status {failure.returncode}; see above.", file=sys.stderr)
+        print(f"virtual_environment: that failed with status {failure.returncode}; see above.", file=sys.stderr)
         return 69
     return 0
 
