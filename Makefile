@@ -7,7 +7,7 @@ PYTEST_ARGUMENTS ?=
 HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check clean
+.PHONY: help venv demo test check benchmark regress clean
 
 help:
 	@echo 'make demo    a real sshd with the gate, a phone in your browser, a shell once you accept'
@@ -15,6 +15,8 @@ help:
 	@echo 'make test    all tests, on a private host in namespaces of its own; needs root'
 	@echo '             (PYTEST_ARGUMENTS="tests/unit -k policy" chooses)'
 	@echo 'make check   format, lint and types'
+	@echo 'make benchmark  what the gate costs, beside what it is compared with (ROUNDS=60)'
+	@echo 'make regress    OpenSSH'"'"'s own regression suite, each test without the gate and with it (TESTS="connect scp")'
 	@echo 'make clean   removes what these commands made: .venv, .cache and the like'
 	@echo
 	@echo 'On a fresh Debian 12 nothing has to be installed first: packages are unpacked into .cache, not installed.'
@@ -34,6 +36,13 @@ check: venv
 	.venv/bin/python3 -m ruff check .
 	.venv/bin/python3 -m mypy
 	MYPYPATH=tests:tests/e2e:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
+
+benchmark: venv
+	@$(PYTHON) $(HOST)/enter.py --with host -- python3 benchmarks/door.py $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(PYTHON) $(HOST)/enter.py --with host -- python3 benchmarks/throughput.py
+
+regress: venv
+	@$(PYTHON) $(HOST)/enter.py --with clients -- python3 tests/openssh_regress/run.py $(TESTS)
 
 clean:
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -134,6 +134,7 @@ def show_everything(gate: Gate, page: Page) -> int:
     files.mkdir()
     stage = Stage(gate, gate.user("alice", secsign_id="alice"), files)
     failed = 0
+    details = ""
     for what, phone, step in STEPS:
         began = time.monotonic()
         try:
@@ -141,9 +142,8 @@ def show_everything(gate: Gate, page: Page) -> int:
         except (Surprise, AssertionError, OSError) as surprise:
             result, good = str(surprise).partition("\n")[0], False
             failed += 1
+            details = details or f"{traceback.format_exc()}\n{gate.story()}"
         page.tried(good=good, what=what, phone=phone, result=result, seconds=time.monotonic() - began)
-        if not good:
-            page.line(traceback.format_exc() + gate.story())
     page.line()
     allowed = sum(record.get("verdict") == "allow" for record in gate.records)
     refused = sum(record.get("verdict") == "refuse" for record in gate.records)
@@ -152,6 +152,8 @@ def show_everything(gate: Gate, page: Page) -> int:
         f"  {len(STEPS) - failed} of {len(STEPS)} went as they should. In a terminal, `make demo` lets you in by hand."
     )
     page.line()
+    if failed:
+        page.line(f"  The first that did not, in detail:\n{details}")
     return 1 if failed else 0
 
 

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from secsign_gate.core.login import AuthenticationMethod, Command, IpAddress, Login, LoginShell, PublicKey
+from secsign_gate.core.login import (
+    AuthenticationMethod,
+    Command,
+    IpAddress,
+    Login,
+    LoginShell,
+    PublicKey,
+    SshConnection,
+)
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow, Refuse, Verdict
 
@@ -39,8 +47,9 @@ class Record(NamedTuple):
     """One thing to be put on record.
 
     `time` is in seconds since the epoch. `reference` is the one that the person sees. `verdict` is None only where
-    the event is none. `account` is empty if nobody has found it out; `login` is None if its claim was unusable.
-    `auth_session_id` is the number, never the request id, which is a secret. `waited` is in seconds.
+    the event is none. `account` is empty if nobody has found it out. `login` is None if its claim was unusable; what
+    was known of it by then is in `connection`. `auth_session_id` is the number, never the request id, which is a
+    secret. `waited` is in seconds.
     """
 
     time: float
@@ -51,6 +60,7 @@ class Record(NamedTuple):
     account: str
     uid: int
     login: Login | None = None
+    connection: SshConnection | None = None
     certificate: Certificate | None = None
     secsign_id: SecSignId | None = None
     auth_session_id: str | None = None
@@ -70,6 +80,7 @@ def line_of(record: Record) -> str:
         "door": _name(record.door),
         "account": _name(record.account) or None,
         "uid": record.uid,
+        **_connection_fields(record.login.connection if record.login is not None else record.connection),
         **(_login_fields(record.login) if record.login is not None else {}),
         **(_certificate_fields(record.certificate) if record.certificate is not None else {}),
         "secsign_id": _sentence(record.secsign_id or ""),
@@ -125,13 +136,19 @@ def _sentence(text: str, limit: int = _MAX_SENTENCE) -> str | None:
     return escaped(_bytes(text), limit) if text else None
 
 
-def _login_fields(login: Login) -> dict[str, object]:
-    connection = login.connection
+def _connection_fields(connection: SshConnection | None) -> dict[str, object]:
+    if connection is None:
+        return {}
     return {
         "client_address": _address(connection.client_address),
         "client_port": connection.client_port,
         "server_address": _address(connection.server_address),
         "server_port": connection.server_port,
+    }
+
+
+def _login_fields(login: Login) -> dict[str, object]:
+    return {
         "methods": [_method(method) for method in login.methods[:_MAX_METHODS]],
         "fingerprints": [_name(fingerprint) for fingerprint in login.fingerprints[:_MAX_METHODS]],
         "terminal": login.terminal,

@@ -3,7 +3,7 @@
 from secsign_gate.broker.audit_record import Certificate, Event, Record
 from secsign_gate.core.approval import Approval
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest
-from secsign_gate.core.login import Login
+from secsign_gate.core.login import Login, SshConnection
 from secsign_gate.core.orders import SshdSettings, orders
 from secsign_gate.core.push_text import phone_text, wanted_text
 from secsign_gate.core.verdict import Refuse, Verdict
@@ -21,6 +21,8 @@ class Case:
         self.uid = uid
         self.reference = reference
         self.started = started
+        self.account = ""
+        self.connection: SshConnection | None = None
         self.login: Login | None = None
         self.user_rc_permitted = False
         self.request: PushRequest | None = None
@@ -52,9 +54,10 @@ class Case:
             reference=self.reference,
             verdict=verdict,
             door=self.claim.door,
-            account=self.login.account.name if self.login else "",
+            account=self.account,
             uid=self.uid,
             login=self.login,
+            connection=self.connection,
             certificate=self.certificate,
             secsign_id=self.request.secsign_id if self.request else None,
             auth_session_id=self.auth_session.id if self.auth_session else None,

@@ -15,6 +15,7 @@ from time import time
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.door import Door
+from secsign_gate.broker.recognise import UnrecognisedError, identify
 from secsign_gate.broker.serve import serve
 from secsign_gate.broker.world import World
 from secsign_gate.config import Settings, load_settings
@@ -64,6 +65,8 @@ async def _refuse_for_want_of_orders(door: Door, error: ConfigError) -> None:
     """Refuse, as a guard does that cannot read its orders, and record it where an administrator looks by default."""
     claim = await door.claim()
     case = Case(claim, os.getuid(), World.new_reference(), World.clock())
+    with suppress(UnrecognisedError):  # for the record only
+        identify(case)
     verdict = refuse(Reason.CONFIGURATION_ERROR, str(error))
     with suppress(AuditError):
         Audit(AuditSettings(syslog=True, file=None)).record(case.record(verdict, time(), 0.0))

@@ -50,11 +50,7 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     Raises UnrecognisedError, and what talking with the door raises.
     """
     claim = case.claim
-    account = _account(case.uid)
-    try:
-        connection = parse_ssh_connection(claim.ssh_connection)
-    except ClaimError as error:
-        raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
+    account, connection = identify(case)
     if claim.auth_info_problem and not claim.started_by_key:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
     try:
@@ -77,6 +73,18 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
         restriction=orders.force_command,
         terminal=claim.terminal,
     )
+
+
+def identify(case: Case) -> tuple[Account, SshConnection]:
+    """Return who asks, and over which SSH connection; note it in `case`. Raises UnrecognisedError."""
+    account = _account(case.uid)
+    case.account = account.name
+    try:
+        connection = parse_ssh_connection(case.claim.ssh_connection)
+    except ClaimError as error:
+        raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
+    case.connection = connection
+    return account, connection
 
 
 def _methods(claim: Ask) -> tuple[AuthenticationMethod, ...]:

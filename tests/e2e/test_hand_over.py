@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncssh
+import paramiko
 import pytest
 import session_facts
 from session_facts import COMMAND, STATUS, differences, facts_in, let_everybody_in
+from ssh_client import LONGEST_WAIT
 
 from secsign_gate.core.verdict import Reason
 
@@ -112,28 +115,43 @@ def test_the_longest_command_runs_and_a_longer_one_does_not(gate: Gate) -> None:
     assert not alice.has("proof")
 
 
-ENDS = ("exit 0", "exit 255", "kill -TERM $$", "kill -SEGV $$", "kill -PIPE $$", "", "cat; echo after the end of input")
+ENDS = ("exit 0", "exit 255", "kill -TERM $$", "kill -SEGV $$", "kill -PIPE $$", "cat; echo after the end of input")
 
 
-def test_signals_and_empty_commands_reach_the_client_as_without(gate: Gate) -> None:
+def test_deaths_and_half_closed_input_are_as_without(gate: Gate) -> None:
     let_everybody_in(gate)
     alice = gate.user("alice")
-    ends = {at: asyncio.run(ends_of(ENDS, alice, at, gate.server(at).port)) for at in SERVERS}
+    ends = {at: asyncio.run(ends_of(ENDS, alice, gate.server(at).port)) for at in SERVERS}
     assert ends["gated"] == ends["ungated"]
     assert ends["gated"][2] == (-1, ("TERM", False, "", ""), b"", b"")
     assert ends["gated"][-1] == (0, None, b"half-closed\nafter the end of input\n", b"")
 
 
-async def ends_of(commands: Sequence[str], person: Person, at: str, port: int) -> list[tuple[Any, ...]]:
+async def ends_of(commands: Sequence[str], person: Person, port: int) -> list[tuple[Any, ...]]:
     """Return how each command ends; the last one gets a line of input, and then the end of it."""
-    async with asyncssh.connect(
-        "127.0.0.1", port, username=person.account, client_keys=[str(person.client.key)], known_hosts=None, config=None
-    ) as connection:
+    options = asyncssh.SSHClientConnectionOptions(
+        username=person.account, client_keys=[str(person.client.key)], known_hosts=None, config=None
+    )
+    async with asyncio.timeout(LONGEST_WAIT), asyncssh.connect("127.0.0.1", port, options=options) as connection:
         processes = [await connection.create_process(command, encoding=None) for command in commands]
         processes[-1].stdin.write(b"half-closed\n")
         processes[-1].stdin.write_eof()
         done = [await process.wait() for process in processes]
     return [(one.exit_status, one.exit_signal, one.stdout, one.stderr) for one in done]
+
+
+def test_an_empty_command_is_a_command(gate: Gate) -> None:
+    """`ssh host ""` asks for a shell; other clients send the empty command, and its shell ends at once."""
+    let_everybody_in(gate)
+    alice = gate.user("alice")
+    for at in SERVERS:
+        with paramiko.SSHClient() as client:
+            client.set_missing_host_key_policy(paramiko.WarningPolicy)
+            port = gate.server(at).port
+            with warnings.catch_warnings(action="ignore"):  # about the host key, which is not what this is about
+                client.connect("127.0.0.1", port, "alice", key_filename=str(alice.client.key), allow_agent=False)
+            _, stdout, stderr = client.exec_command("", timeout=LONGEST_WAIT)
+            assert (stdout.read(), stderr.read(), stdout.channel.recv_exit_status()) == (b"", b"", 0)
 
 
 def test_a_restricted_key_gets_the_clients_wish_as_a_variable(gate: Gate) -> None:

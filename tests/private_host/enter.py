@@ -4,7 +4,7 @@
 
     --with GROUP       Debian packages that the host must have (packages.py); may be repeated; default: host
     --share-network    keep the machine's network, so that a browser outside reaches 127.0.0.1 inside
-    --alice-will-do    without root, make a host with the one account alice, whom COMMAND then runs as
+    --alice-will-do    where root is lacking or may not mount, make a host with the one account alice, who runs COMMAND
 
 Else COMMAND runs as root. It has a clean environment; accounts are listed in accounts.py. Nothing that it does
 reaches the machine, except what it writes into the checkout. The exit status is COMMAND's; 69: there can be no such
@@ -38,11 +38,16 @@ NAMESPACES = ["--mount", "--pid", "--fork", "--uts", "--ipc", "--propagation", "
 
 def enter(groups: list[str], command: list[str], *, share_network: bool, alice_will_do: bool) -> NoReturn:
     """Replace this process by one that runs `command` on a private host."""
-    only_alice = alice_will_do and os.geteuid() != 0
-    if os.geteuid() != 0 and not alice_will_do:
-        refuse("it needs root (several accounts, and mounts); run it with sudo, or in a container of your own.")
-    namespaces = [*(WITHOUT_ROOT if only_alice else []), *NAMESPACES, *([] if share_network else ["--net"])]
-    refuse_unless_possible(namespaces)
+    if not (VIRTUAL_ENVIRONMENT / "bin/python3").exists():
+        refuse(f"{VIRTUAL_ENVIRONMENT} is missing; `make venv` makes it.")
+    namespaces = [*NAMESPACES, *([] if share_network else ["--net"])]
+    problem = why_not(namespaces) if os.geteuid() == 0 else "several accounts need root; run it with sudo."
+    only_alice = bool(problem) and alice_will_do
+    if only_alice:
+        namespaces += WITHOUT_ROOT
+        problem = why_not(namespaces)
+    if problem:
+        refuse(problem)
     root = CACHE / "root"
     root.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
@@ -65,19 +70,17 @@ def enter(groups: list[str], command: list[str], *, share_network: bool, alice_w
     os.execvp("unshare", ["unshare", *namespaces, "--", *inner])  # noqa: S606 - no shell is wanted
 
 
-def refuse_unless_possible(namespaces: list[str]) -> None:
-    """Say in one sentence why there can be no private host here, and end."""
-    if not (VIRTUAL_ENVIRONMENT / "bin/python3").exists():
-        refuse(f"{VIRTUAL_ENVIRONMENT} is missing; `make venv` makes it.")
-    trial = subprocess.run(
-        ["unshare", *namespaces, "--", "mount", "-t", "tmpfs", "tmpfs", "/tmp"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if trial.returncode:
-        reason = (trial.stderr.strip().splitlines() or ["no reason given"])[-1]
-        refuse(f"namespaces and mounts are not permitted here ({reason}); in a container, run it with --privileged.")
+def why_not(namespaces: list[str]) -> str:
+    """Return why these namespaces cannot be had here, in a sentence; empty if they can."""
+    trial = ["unshare", *namespaces, "--", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]
+    try:
+        run = subprocess.run(trial, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unshare(1) of util-linux is missing."
+    if run.returncode == 0:
+        return ""
+    reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return f"namespaces and mounts are not permitted here ({reason}); a container must be run with --privileged."
 
 
 def refuse(sentence: str) -> NoReturn:

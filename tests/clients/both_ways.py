@@ -1,0 +1,128 @@
+"""The language of the client tests: one script, run on a host without the gate and with it, and all that is seen compared.
+
+def putty(side: Side) -> Seen:
+    return [side.run("plink", *side.putty, "uname"), side.run("pscp", …)]
+
+def test_putty(both: BothWays) -> None:
+    both.same(putty, pushes=2)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gate import Gate, Person, fresh_homes
+from ssh_client import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from running_simulator import RunningSimulator
+
+LONGEST_WAIT = 180.0  # seconds; a guard against hanging, never an expectation
+ANNOUNCED = re.compile(
+    rb"secsign-gate: accept \w+@private-host on the phone of SecSign ID \S+ within \d+ s(; the picture [a-z ]+)?\r?\n"
+)
+DATA = random.Random(2016).randbytes(3_000_001)  # larger than a channel's window, and no multiple of anything
+
+
+class Side(NamedTuple):
+    """One of the two ways: where the server is, who logs in, and what clients begin with."""
+
+    port: int
+    account: str
+    home: Path  # on the server
+    folder: Path  # where clients are run; holds the same at the beginning of each run: data.bin
+    settings: Path  # of ssh_config(5), with a Host named `server`
+    key: Path
+    accepted: bool = True
+
+    def run(self, *command: str | Path, stdin: bytes = b"", status: int = 0, **environment: str) -> Outcome:
+        """Run a client in the folder and return what came of it, less the line that the gate announces.
+
+        Raises AssertionError if it does not end with `status`, or where the phone denies, if it does not fail.
+        """
+        ran = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            cwd=self.folder,
+            env=os.environ | {"HOME": str(self.settings.parent)} | environment,
+            timeout=LONGEST_WAIT,
+            check=False,
+        )
+        assert (ran.returncode == status) if self.accepted else ran.returncode, ran
+        return Outcome(ran.returncode, ran.stdout, ANNOUNCED.sub(b"", ran.stderr))
+
+    @property
+    def ssh(self) -> str:
+        """The command that git, rsync, lftp and others are told to use; the server's name is `server`."""
+        return f"ssh -F {self.settings}"
+
+    def files(self) -> dict[str, str]:
+        """Return the checksums of all files at both ends; what git keeps for itself is for git to judge."""
+        return {
+            f"{place}:{path.relative_to(top)}": hashlib.sha256(path.read_bytes()).hexdigest()
+            for place, top in (("client", self.folder), ("server", self.home))
+            for path in sorted(top.rglob("*"))
+            if path.is_file() and not any(part.endswith(".git") for part in path.parts)
+        }
+
+
+class BothWays:
+    """One person, two servers, and phones that answer by themselves."""
+
+    def __init__(self, gate: Gate, folder: Path, accepting: RunningSimulator, denying: RunningSimulator) -> None:
+        self._gate = gate
+        self._folder = folder
+        self._accepting = accepting
+        self._denying = denying
+        self._person = gate.user("alice", secsign_id="alice")
+
+    def same(self, script: Callable[[Side], Any], *, pushes: int) -> Any:
+        """Run `script` on both sides and return what both saw. Raises AssertionError if they saw different things.
+
+        `pushes` is how many sessions it opens, each of which the phone is asked about.
+        """
+        without = self._seen(script, "ungated")
+        asked_before = len(self._accepting.auth_sessions())
+        with_gate = self._seen(script, "gated")
+        assert with_gate == without
+        assert len(self._accepting.auth_sessions()) - asked_before == pushes
+        return with_gate[0]
+
+    def denied(self, script: Callable[[Side], Any]) -> Any:
+        """Run `script` while the phone denies. Raises AssertionError if that left a file anywhere, or read one."""
+        self._gate.configure(id_server={"url": self._denying.url})
+        shutil.copy(self._denying.ca_file, "/etc/secsign-gate/ca.pem")
+        asked_before = len(self._denying.auth_sessions())
+        side = self._begin("gated")._replace(accepted=False)
+        before = side.files()
+        seen = script(side)
+        assert side.files() == before
+        assert len(self._denying.auth_sessions()) > asked_before
+        return seen
+
+    def _seen(self, script: Callable[[Side], Any], at: str) -> tuple[Any, dict[str, str]]:
+        side = self._begin(at)
+        return script(side), side.files()
+
+    def _begin(self, at: str) -> Side:
+        """Make everything new but the servers."""
+        fresh_homes()
+        person = self._person
+        person.write(".ssh/authorized_keys", f"{person.client.public_key}\n")
+        person.write("remote.bin", DATA[::-1], mode=0o640)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        (self._folder / "data.bin").write_bytes(DATA)
+        server = self._gate.server(at)
+        person.client.knows("server", server.address, server.port, f"    User {person.account}\n")
+        return Side(server.port, person.account, person.home, self._folder, person.client.configuration, person.client.key)

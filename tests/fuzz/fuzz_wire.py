@@ -1,0 +1,149 @@
+"""Fuzzes the messages between door and broker: a message or a WireError, and what is read is what was written.
+
+    python tests/fuzz/fuzz_wire.py --seconds 600
+
+Mutates real messages and keeps what got a new outcome. `one(data)` is the target, for any other fuzzer too.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import time
+
+from secsign_gate import wire
+from secsign_gate.doors.ask_broker import _take_message
+from secsign_gate.errors import WireError
+
+PATH = b"/home/alice/.ssh/authorized_keys"
+MESSAGES: tuple[wire.Message, ...] = (
+    wire.Ask(
+        door="force_command",
+        ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
+        auth_info=b"publickey ssh-ed25519 AAAA\n",
+        auth_info_problem="",
+        command=b"printf '\xff\xfe'",
+        terminal=False,
+        started_by_key=True,
+        restricted_to=b"",
+    ),
+    wire.FindKeyLines([b"AAAA", b"BBBB"], [PATH]),
+    wire.KeyLines([(PATH, 3, b"ssh-ed25519 AAAA\xff"), (PATH, 2**32 - 1, b"")], [PATH]),
+    wire.Progress(
+        stage="pushed",
+        account="alice",
+        host="w\xe9b1",
+        secsign_id="alice",
+        seconds_left=60,
+        wants="a shell",
+        phone_text="alice@web1",
+        access_pass=b"\x89PNG",
+        speak=True,
+    ),
+    wire.Answer(
+        allowed=True,
+        why="approved",
+        reference="7F3K",
+        waited=4,
+        program=(b"/usr/lib/openssh/sftp-server", b"-l"),
+        command=b"",
+        original_command=b"uptime",
+        motd_files=(b"/etc/motd",),
+        last_login=True,
+    ),
+    wire.Left("client_left"),
+)
+SEEDS = (*(message.encode() for message in MESSAGES), b"".join(message.encode() for message in MESSAGES))
+NUMBERS = (0, 1, 2, 3, 4, 5, 8, 64, 255, 256, 4096, 4097, wire.MAX_FRAME, wire.MAX_FRAME + 1, 2**31, 2**32 - 1)
+TOKENS = (
+    *(number.to_bytes(4, "big") for number in NUMBERS),
+    *(bytes([byte]) for byte in (*range(16), 0x7F, 0x80, 0xC3, 0xED, 0xFF)),
+    b"\xed\xa0\x80",  # half of a surrogate pair, which is no UTF-8
+    b"\xc0\x80",
+)
+
+
+def one(data: bytes) -> tuple[str, ...]:
+    """Read `data` as a stream, as the waiting door does. Return what came of each message; raise for a broken law."""
+    received = bytearray(data)
+    outcome = []
+    while True:
+        before = len(received)
+        try:
+            message = _take_message(received)
+        except WireError as error:
+            sentence = str(error)
+            assert sentence.isprintable()
+            assert 10 < len(sentence) < 200
+            return (*outcome, sentence)
+        if message is None:
+            return (*outcome, f"{min(len(received), wire.HEADER)} left")
+        taken = data[len(data) - before : len(data) - len(received)]
+        assert message.encode() == taken
+        outcome.append(_shape(message))
+
+
+def _shape(message: wire.Message) -> str:
+    """Return what makes a message another one, without what stands in it."""
+    values = (getattr(message, name) for name in message.__slots__)
+    return type(message).__name__ + " ".join("-" if value in (None, b"", "", (), []) else "+" for value in values)
+
+
+def run(seed: int, executions: int | None = None, seconds: float | None = None) -> int:
+    """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
+    chance = random.Random(seed)
+    corpus = list(SEEDS)
+    seen: set[tuple[str, ...]] = set()
+    ends = time.monotonic() + seconds if seconds is not None else None
+    count = 0
+    while count != executions and (ends is None or time.monotonic() < ends):
+        data = _mutated(chance, corpus)
+        try:
+            outcome = one(data)
+        except BaseException:
+            print(f"execution {count}: {data!r}", file=sys.stderr)
+            raise
+        if outcome not in seen and len(seen) < 5000:
+            seen.add(outcome)
+            corpus.append(data)
+        count += 1
+    return count
+
+
+def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+    data = bytearray(chance.choice(corpus))
+    for _ in range(chance.randint(1, 4)):
+        start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+        match chance.randrange(6):
+            case 0:
+                data[start:start] = chance.choice(TOKENS)
+            case 1:
+                token = chance.choice(TOKENS)
+                data[start : start + len(token)] = token
+            case 2:
+                data[start : start + 1] = bytes([chance.randrange(256)])
+            case 3:
+                data[start:start] = data[start:end]
+            case 4:
+                del data[start : min(end, start + 4)]
+            case _:
+                data[start:] = chance.choice(corpus)[start:]
+    if chance.randrange(4) and len(data) > wire.HEADER:  # mostly keep the frame's own length right: else little is read
+        data[: wire.HEADER] = (len(data) - wire.HEADER).to_bytes(wire.HEADER, "big")
+    return bytes(data[: 8 * 1024])
+
+
+def main() -> None:
+    """Fuzz from the command line. A hang is ended by SIGALRM, which shows where."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=None)
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else time.time_ns()
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, arguments.seconds + 30)
+    print(f"seed {seed}: {run(seed, seconds=arguments.seconds)} executions, no law broken", flush=True)
+
+
+if __name__ == "__main__":
+    main()

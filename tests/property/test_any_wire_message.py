@@ -1,0 +1,106 @@
+"""Any message arrives as it was sent, however the stream cuts it; any other bytes are an error of our own."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secsign_gate import wire
+from secsign_gate.broker.door import Door
+from secsign_gate.doors.ask_broker import _take_message
+from secsign_gate.errors import WireError
+
+octets = st.binary(max_size=60)
+texts = st.text(max_size=20)
+flags = st.booleans()
+numbers = st.integers(0, 2**32 - 1)
+lists = st.lists(octets, max_size=5)
+
+asks = st.builds(
+    wire.Ask,
+    door=texts,
+    ssh_connection=octets,
+    auth_info=octets,
+    auth_info_problem=texts,
+    command=st.none() | octets,
+    terminal=flags,
+    started_by_key=flags,
+    restricted_to=st.none() | octets,
+)
+answers = st.builds(
+    wire.Answer,
+    allowed=flags,
+    why=texts,
+    detail=texts,
+    reference=texts,
+    waited=numbers,
+    speak=flags,
+    program=lists.map(tuple),
+    command=st.none() | octets,
+    original_command=st.none() | octets,
+    keep_auth_info=flags,
+    user_rc=flags,
+    motd_files=lists.map(tuple),
+    mail_notice=flags,
+    last_login=flags,
+)
+progress = st.builds(
+    wire.Progress,
+    stage=texts,
+    account=texts,
+    host=texts,
+    secsign_id=texts,
+    seconds_left=numbers,
+    wants=texts,
+    phone_text=texts,
+    access_pass=octets,
+    speak=flags,
+)
+key_lines = st.builds(wire.KeyLines, st.lists(st.tuples(octets, numbers, octets), max_size=5), lists)
+messages = st.one_of(
+    asks, answers, progress, key_lines, st.builds(wire.FindKeyLines, lists, lists), st.builds(wire.Left, texts)
+)
+
+
+def facts(message: wire.Message) -> tuple[object, ...]:
+    return (type(message), *(getattr(message, name) for name in message.__slots__))
+
+
+@given(st.lists(messages, max_size=4), st.lists(st.integers(0, 400), max_size=8))
+def test_messages_arrive_in_order_however_the_stream_is_cut(sent: list[wire.Message], cuts: list[int]) -> None:
+    stream = b"".join(message.encode() for message in sent)
+    ends = [*sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    received, arrived = bytearray(), []
+    for start, end in zip([0, *ends], ends, strict=False):
+        received += stream[start:end]
+        while message := _take_message(received):
+            arrived.append(message)
+    assert [facts(message) for message in arrived] == [facts(message) for message in sent]
+    assert received == b""
+
+
+@given(st.binary(max_size=200) | messages.flatmap(lambda message: st.just(message.encode()[wire.HEADER :])))
+def test_what_can_be_read_is_written_again_byte_for_byte(frame: bytes) -> None:
+    try:
+        message = wire.decode(frame)
+    except WireError as error:
+        assert str(error).isprintable()
+    else:
+        assert message.encode()[wire.HEADER :] == frame
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=100) | st.lists(messages.map(lambda message: message.encode()), max_size=3).map(b"".join))
+def test_a_broker_hears_a_question_or_an_error_and_never_hangs(said: bytes) -> None:
+    async def hear() -> wire.Ask:
+        reader = asyncio.StreamReader()
+        reader.feed_data(said)
+        reader.feed_eof()
+        return await Door(reader, writer=None).claim()  # type: ignore[arg-type] # nothing is written
+
+    try:
+        claim = asyncio.run(hear())
+    except WireError:
+        pass
+    else:
+        assert said.startswith(claim.encode())
