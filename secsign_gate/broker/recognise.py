@@ -32,7 +32,7 @@ from secsign_gate.core.ssh_connection import parse_ssh_connection
 from secsign_gate.core.ssh_encoding import EncodingError
 from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import ClaimError
-from secsign_gate.trusted_file import read_trusted_lines
+from secsign_gate.trusted_file import read_trusted
 from secsign_gate.wire import Ask
 
 
@@ -164,5 +164,5 @@ async def _lines(
 
 def _trusted_keys(sshd: SshdSettings) -> tuple[bytes, ...]:
     """Return the canonical blobs in the files of TrustedUserCAKeys. Raises ConfigError if one cannot be trusted."""
-    files = (read_trusted_lines(path).encode() for path in sshd.trusted_user_ca_keys)
+    files = (read_trusted(path) for path in sshd.trusted_user_ca_keys)
     return tuple(blob for content in files for blob in parse_trusted_keys(content))

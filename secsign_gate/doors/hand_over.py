@@ -78,6 +78,7 @@ def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
     try:
         posix.execve(program, arguments, variables)
     except OSError as error:
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)  # there are words to be said yet, and perhaps nobody to listen
         name = program.decode("ascii", "backslashreplace")
         status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
         raise NothingToExecError(f"cannot run {name} ({error.strerror})", status) from None

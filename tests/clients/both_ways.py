@@ -62,6 +62,11 @@ class Side(NamedTuple):
         return Outcome(ran.returncode, ran.stdout, ANNOUNCED.sub(b"", ran.stderr))
 
     @property
+    def data(self) -> bytes:
+        """What is in data.bin."""
+        return DATA
+
+    @property
     def ssh(self) -> str:
         """The command that git, rsync, lftp and others are told to use; the server's name is `server`."""
         return f"ssh -F {self.settings}"
@@ -120,6 +125,8 @@ class BothWays:
         person = self._person
         person.write(".ssh/authorized_keys", f"{person.client.public_key}\n")
         person.write("remote.bin", DATA[::-1], mode=0o640)
+        for name in ("folder/one", "folder/below/two"):
+            person.write(name, name)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         (self._folder / "data.bin").write_bytes(DATA)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from terminal import Terminal
 
+import secsign_gate
 from secsign_gate.wire import HEADER, decode, frame_length
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 PYTHON = "/opt/secsign-gate/bin/python3"
 DOOR = "/opt/secsign-gate/bin/secsign-gate-force-command"
 SSH_CONNECTION = "192.0.2.1 50022 192.0.2.2 22"
+SITE_PACKAGES = str(Path(secsign_gate.__file__).parents[1])
 SOCKETS = Path("/run/test-brokers")
 LONGEST_WAIT = 60.0  # seconds; a guard against hanging, never an expectation
 
 
 def auth_info(person: Person, content: bytes | None = None) -> str:
-    """Write the file in which sshd lists what it verified, with this content or for the person's key; return its path."""
+    """Write the file in which sshd lists what it verified, this or the person's key; return its path."""
     if content is None:
         content = b" ".join([b"publickey", *person.client.public_key.encode().split()[:2]]) + b"\n"
     descriptor, path = tempfile.mkstemp(prefix="sshauth.", dir="/tmp")
@@ -72,6 +74,18 @@ def door(
     whole = environment(person, command) | variables
     given = {name: value for name, value in whole.items() if value is not None}
     return person.run(*as_account(account or person.account, given, *python, DOOR, *options))
+
+
+def hasty_door(person: Person, *options: str) -> Login:
+    """Start a door that waits for a broker's words for a moment only, where a real one waits for half a minute."""
+    code = (
+        f"import sys; sys.path.insert(0, {SITE_PACKAGES!r}); sys.argv[1:] = {list(options)!r}\n"
+        "from secsign_gate.doors import ask_broker, force_command\n"
+        "ask_broker._FIRST_WORD = ask_broker._GRACE = ask_broker._PATIENCE = ask_broker._TICK = 0.1\n"
+        "force_command.main()"
+    )
+    variables = environment(person, "touch ~/proof")
+    return person.run(*as_account(person.account, variables, PYTHON, "-I", "-S", "-c", code))
 
 
 def door_in_a_terminal(

@@ -1,7 +1,7 @@
 """What a session is to the process in it: everything that the kernel tells, to compare one with the gate and one without.
 
-    install()                                      once: makes COMMAND known on the host
-    differences(facts_in(without), facts_in(with_gate)) == []
+install()                                      once: makes COMMAND known on the host
+differences(facts_in(without), facts_in(with_gate)) == []
 """
 
 from __future__ import annotations

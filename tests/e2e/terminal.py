@@ -62,7 +62,8 @@ class Terminal:
             more = self._read(deadline - time.monotonic())
             if not more:
                 why = "the program ended" if more is not None else f"{seconds} seconds were over"
-                raise AssertionError(f"{why} before {wanted.pattern!r} came; the terminal showed {self.output!r}")
+                shown = self.output.decode(errors="replace")
+                raise AssertionError(f"{why} before {wanted.pattern!r} came; the terminal showed:\n{shown}")
 
     def screen(self) -> list[str]:
         """Return the lines that a person sees now, without trailing blanks."""

@@ -75,7 +75,7 @@ def test_a_record_that_others_could_change_is_none(gate: Gate, audit_file: Path,
 
 def test_foreign_bytes_are_escaped_and_bounded(gate: Gate) -> None:
     alice = gate.user("alice", secsign_id="alice")
-    login = alice.ssh("true \x1b[2J\r\n'{\"verdict\":\"allow\"}' " + "A" * 100_000)
+    login = alice.ssh('true \x1b[2J\r\n\'{"verdict":"allow"}\' ' + "A" * 100_000)
     gate.phone("alice").deny()
     assert login.refused(Reason.DENIED_ON_PHONE)
     (line,) = [line for line in gate.system_log.lines() if "secsign-gate[" in line]
@@ -95,7 +95,9 @@ def test_who_from_where_with_what_for_what(gate: Gate) -> None:
     login.outcome()
     (record,) = gate.records
     (auth_session,) = gate.phone("alice").auth_sessions()
-    told = {name: record[name] for name in ("account", "uid", "client_address", "server_port", "fingerprints", "methods")}
+    told = {
+        name: record[name] for name in ("account", "uid", "client_address", "server_port", "fingerprints", "methods")
+    }
     assert told == {
         "account": "alice",
         "uid": 2001,

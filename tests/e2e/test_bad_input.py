@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import DOOR, PYTHON, SOCKETS, Broker, answering, as_account, auth_info, door, environment
+from by_hand import DOOR, PYTHON, SOCKETS, Broker, answering, as_account, auth_info, door, environment, hasty_door
 from gate import CONFIGURATION
 
 from secsign_gate.core.verdict import CONFIGURATION_ERROR, COULD_NOT_ASK, REFUSED, Reason
@@ -87,10 +87,10 @@ def test_an_absurd_ssh_connection(gate: Gate, ssh_connection: str | None, words:
 
 
 def another_users(person: Person) -> str:
-    path = auth_info(person)
+    path = Path(auth_info(person))
     os.chown(path, 2002, -1)
-    os.chmod(path, 0o644)
-    return path
+    path.chmod(0o600)
+    return str(path)
 
 
 def a_link(person: Person) -> str:
@@ -109,9 +109,9 @@ def a_fifo(_person: Person) -> str:
 
 
 def readable_by_others(person: Person) -> str:
-    path = auth_info(person)
-    os.chmod(path, 0o640)
-    return path
+    path = Path(auth_info(person))
+    path.chmod(0o640)
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def readable_by_others(person: Person) -> str:
         (lambda _person: "/tmp/sshauth.gone", ["cannot be read: No such file"]),
         (a_link, ["cannot be read"]),
         (a_fifo, ["did not make"]),
-        (another_users, ["did not make"]),
+        (another_users, ["cannot be read: Permission denied"]),
         (readable_by_others, ["did not make"]),
         (lambda person: auth_info(person, b""), ["empty or too long"]),
         (lambda person: auth_info(person, b"password\n" * 10_000), ["empty or too long"]),
@@ -131,9 +131,7 @@ def readable_by_others(person: Person) -> str:
         (lambda person: auth_info(person, b"publickey ssh-ed25519"), ["empty or cut off"]),
     ],
 )
-def test_a_file_that_sshd_did_not_write(
-    gate: Gate, make: Callable[[Person], str | None], words: list[str]
-) -> None:
+def test_a_file_that_sshd_did_not_write(gate: Gate, make: Callable[[Person], str | None], words: list[str]) -> None:
     alice = gate.user("alice", secsign_id="alice")
     login = door(alice, SSH_USER_AUTH=make(alice))
     assert refused_in_a_sentence(login, REFUSED, "ExposeAuthInfo", *words)
@@ -260,6 +258,7 @@ PUSHED = Progress(
     access_pass=b"",
     speak=False,
 )
+PUSHED_FOR_NO_TIME = Progress(**{name: getattr(PUSHED, name) for name in Progress.__slots__} | {"seconds_left": 0})
 YES = Answer(allowed=True, why="approved", command=b"touch ~/proof; echo ran")
 ASK = Ask(
     door="force_command",
@@ -296,6 +295,18 @@ def test_a_broker_that_talks_nonsense(gate: Gate, said: list[Answer | Progress |
         login = door(alice, options=broker.option)
         answering(broker, *said)
         assert refused_in_a_sentence(login, COULD_NOT_ASK, "the approval service of this host", *words)
+    assert not alice.has("proof")
+
+
+@pytest.mark.parametrize("words", [[], [PUSHED_FOR_NO_TIME], [PUSHED_FOR_NO_TIME.encode()[:-1]]])
+def test_a_broker_that_falls_silent_is_not_waited_for(gate: Gate, words: list[Progress | bytes]) -> None:
+    alice = gate.user("alice")
+    with Broker() as broker:
+        login = hasty_door(alice, *broker.option)
+        stream = broker.accept()
+        for word in words:
+            stream.send(word)
+        assert refused_in_a_sentence(login, COULD_NOT_ASK, "has gone silent")
     assert not alice.has("proof")
 
 
@@ -338,7 +349,7 @@ def test_key_files_that_are_no_files_are_passed_over(gate: Gate) -> None:
     ("spoil", "words"),
     [
         (lambda: shutil.rmtree(SOCKETS), ["No such file"]),
-        (lambda: (SOCKETS / "broker.sock").unlink(), ["No such file"]),
+        ((SOCKETS / "broker.sock").unlink, ["No such file"]),
         (lambda: ((SOCKETS / "broker.sock").unlink(), (SOCKETS / "broker.sock").touch()), ["no broker at"]),
         (lambda: SOCKETS.chmod(0o777), [f"{SOCKETS} on the way to the broker is not root's alone"]),
         (lambda: os.chown(SOCKETS, 2001, -1), [f"{SOCKETS} on the way to the broker is not root's alone"]),

@@ -12,8 +12,8 @@ PRIVATE_HOST = CHECKOUT / "tests/private_host"
 DEMO = CHECKOUT / "examples/demo/demo.py"
 # In a corner of its own, for it takes /dev/log and makes everybody's home anew.
 START = (
-    f"import runpy, sys; sys.path.append({str(PRIVATE_HOST)!r}); sys.argv = [{str(DEMO)!r}]\n"
-    f"from own_corner import take_own_corner; take_own_corner(); runpy.run_path({str(DEMO)!r}, run_name='__main__')"
+    f"import os, sys; sys.path.append({str(PRIVATE_HOST)!r}); from own_corner import take_own_corner; "
+    f"take_own_corner(); os.execv(sys.executable, [sys.executable, '-B', {str(DEMO)!r}])"
 )
 
 
@@ -37,9 +37,9 @@ def test_in_a_terminal_a_key_accepts_and_the_shell_is_real() -> None:
         terminal.expect("press a here to accept")
         terminal.expect("on your phone")
         terminal.type("a")
-        terminal.expect(r"alice@private-host:~\$ ")
+        terminal.expect(r"private-host.*~.*\$ ")
         terminal.type("echo $((6*7)); exit\r")
-        terminal.expect(r"\n42\r")
+        terminal.expect(r"[\r\n]42\r")
         terminal.expect('On record: .*"verdict": "allow"')
         assert terminal.wait() == 0
 

@@ -110,6 +110,16 @@ def test_for_some_gates_them_and_leaves_the_others_alone(
         assert effective(shown, FOR_EVERYBODY) == FOR_EVERYBODY, account
 
 
+def test_all_but_a_group_are_gated_as_the_example_says(tmp_path: Path) -> None:
+    text = drop_in.FOR_A_GROUP.read_text()
+    assert "`Match Group *,!that-group`" in text
+    text = re.sub("(?m)^Match Group .*$", "Match Group *,!operators", text)
+    commands = {
+        account: settings(tmp_path, text, account)["forcecommand"] for account in ("alice", "zoe", "bob", "root")
+    }
+    assert commands == {"alice": ["none"], "zoe": ["none"], "bob": [DOOR], "root": [DOOR]}
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_no_careless_setting_elsewhere_overrules_it(tmp_path: Path, client: str) -> None:
     shown = settings(tmp_path, drop_in.FOR_ALL.read_text(), "alice", client, **{"10-careless.conf": CARELESS})

@@ -26,7 +26,9 @@ def configure(gate: Gate, settings: dict[str, Any]) -> None:
     gate.configure(policy={name: value for name, value in settings.items() if name != "exempt_commands"})
     with ORDERS.open("a") as orders:
         for rule in settings.get("exempt_commands", ()):
-            orders.write(f"[[policy.exempt_commands]]\naccounts = '{rule['accounts']}'\ncommand = '{rule['command']}'\n")
+            orders.write(
+                f"[[policy.exempt_commands]]\naccounts = '{rule['accounts']}'\ncommand = '{rule['command']}'\n"
+            )
 
 
 @pytest.mark.parametrize(("ground", "settings", "rule"), EXEMPTIONS, ids=[ground for ground, _, _ in EXEMPTIONS])

@@ -33,7 +33,7 @@ class Left:
         assert len(self.ours) == 2
 
     def everything(self, reason: Reason) -> bool:
-        """Wait until the gate's processes end; tell whether nothing ran, the push is withdrawn, and that is on record."""
+        """Wait until the gate's processes end; tell whether nothing ran, the push is withdrawn, that is on record."""
         assert ended(self.ours), "door and broker outlive a client that has left"
         (auth_session,) = self._gate.phone(self._person.account).auth_sessions()
         verdicts = [(record["event"], record["reason"]) for record in self._gate.records]
@@ -240,7 +240,7 @@ def test_an_id_server_that_never_answers_the_create_keeps_nothing_alive(gate: Ga
 
 
 def test_leaving_in_the_very_moment_of_the_approval_has_one_story(gate: Gate) -> None:
-    """Whoever wins the race: if it ran, an approval is on record; if the record says that nobody was there, it did not."""
+    """Whoever wins: if it ran, an approval is on record; if the record says that nobody was there, it did not run."""
     people = [gate.user(name, secsign_id=name) for name in ("alice", "bob", "zoe", "dora", "kim", "deploy")]
     logins = [person.ssh("touch proof") for person in people]
     ours = []

@@ -22,7 +22,7 @@ def test_there_is_no_way_to_other_machines() -> None:
 def test_the_kernels_settings_and_the_program_under_test_are_read_only() -> None:
     for path in ("/proc/sys/kernel/hostname", "/opt/secsign-gate/bin/secsign-gate", PROGRAM / "__init__.py"):
         with pytest.raises(OSError, match="Read-only file system"):
-            Path(path).open("ab")
+            os.open(path, os.O_WRONLY)
 
 
 def test_the_program_under_test_is_the_checkouts() -> None:

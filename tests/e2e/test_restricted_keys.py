@@ -171,7 +171,9 @@ def test_a_certificate_of_a_trusted_authority(gate: Gate, authority: Path) -> No
     assert same(gate, alice, "echo free") == (0, b"free\n")
     (record,) = gate.records
     assert (record["certificate_key_id"], record["certificate_serial"]) == ("alice's laptop", "0")
-    certify(alice, authority, "-O", "force-command=echo forced: $SSH_ORIGINAL_COMMAND", "-O", "source-address=127.0.0.0/8")
+    certify(
+        alice, authority, "-O", "force-command=echo forced: $SSH_ORIGINAL_COMMAND", "-O", "source-address=127.0.0.0/8"
+    )
     assert same(gate, alice, "echo free") == (0, b"forced: echo free\n")
     certify(alice, authority, "-O", "force-command=internal-sftp", "-O", "no-user-rc")
     assert same(gate, alice, "echo free") == (1, b"This service allows sftp connections only.\n")

@@ -147,8 +147,13 @@ def main() -> int:
             print(f"{name:20} without: {before}   with: {gated.word:4} {gated.seconds:5.0f} s", flush=True)
             if gated.word != "pass":
                 broken.append(name)
-                print("    " + "\n    ".join(gated.words.strip().splitlines()[-12:]), flush=True)
-    print(f"{len(arguments.tests) - len(broken)} passed, {len(broken)} failed" + (f": {' '.join(broken)}" if broken else ""))
+                known = set(plain.words.splitlines()) if plain else set()
+                new = [line for line in gated.words.splitlines() if line.strip() and line not in known]
+                print("    " + "\n    ".join(new[-12:]), flush=True)
+    print(
+        f"{len(arguments.tests) - len(broken)} passed, {len(broken)} failed"
+        + (f": {' '.join(broken)}" if broken else "")
+    )
     return bool(broken)
 
 

@@ -106,6 +106,8 @@ def main() -> NoReturn:
         )
     except FetchError as failure:
         refuse(str(failure))
+    except OSError as failure:
+        refuse(f"{failure.filename}: {failure.strerror}; does it belong to you?")
 
 
 if __name__ == "__main__":

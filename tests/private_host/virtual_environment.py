@@ -32,10 +32,12 @@ def install(extras: list[str]) -> None:
         [PYTHON, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=True
     ).stdout
     pyproject = (CHECKOUT / "pyproject.toml").read_text()
-    done = VIRTUAL_ENVIRONMENT / f"installed-{'-'.join(sorted(extras))}"
+    note = VIRTUAL_ENVIRONMENT / "installed"  # the state that was installed, and its extras
     state = hashlib.sha256(f"{version}{pyproject}".encode()).hexdigest()
-    if done.exists() and done.read_text() == state:
+    noted, *had = note.read_text().split() if note.exists() else [""]
+    if noted == state and set(extras) <= set(had):
         return
+    wanted = sorted({*extras, *had})
     print(f"installing the project with what it needs into {VIRTUAL_ENVIRONMENT} …", file=sys.stderr, flush=True)
     os.umask(0o022)
     interpreter = VIRTUAL_ENVIRONMENT / "bin/python3"
@@ -44,9 +46,9 @@ def install(extras: list[str]) -> None:
         subprocess.run([PYTHON, "-m", "venv", "--without-pip", "--clear", VIRTUAL_ENVIRONMENT], check=True)
         made_by.write_text(version)
     pip, environment = pip_from_somewhere()
-    wanted = f"{CHECKOUT}[{','.join(extras)}]" if extras else str(CHECKOUT)
-    subprocess.run([interpreter, pip, "install", "-qq", wanted], check=True, env=environment)
-    done.write_text(state)
+    project = f"{CHECKOUT}[{','.join(wanted)}]"
+    subprocess.run([interpreter, pip, "install", "-qq", project], check=True, env=environment)
+    note.write_text(" ".join([state, *wanted]))
 
 
 def pip_from_somewhere() -> tuple[Path, dict[str, str]]:
@@ -76,6 +78,9 @@ def main() -> int:
         install(sys.argv[1:])
     except FetchError as failure:
         print(f"virtual_environment: {failure}", file=sys.stderr)
+        return 69
+    except OSError as failure:
+        print(f"virtual_environment: {failure.filename}: {failure.strerror}; does it belong to you?", file=sys.stderr)
         return 69
     except subprocess.CalledProcessError as failure:
         print(f"virtual_environment: that failed with status {failure.returncode}; see above.", file=sys.stderr)

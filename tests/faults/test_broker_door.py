@@ -1,0 +1,379 @@
+"""The broker under a door and an ID server that do their worst: it ends, it refuses, and it withdraws what it made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from secsign_gate import wire
+from secsign_gate.broker import door as door_module
+from secsign_gate.broker import world as world_module
+from secsign_gate.broker.door import Door, DoorLeftError
+from secsign_gate.broker.serve import serve
+from secsign_gate.broker.world import World
+from secsign_gate.config import load_settings
+from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest, StateReport
+from secsign_gate.core.verdict import Allow, Reason, Refuse
+from secsign_gate.directory.users_file import load_users
+from secsign_gate.errors import AuditError, IdServerUnreachable, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+
+    from secsign_gate.broker.audit_record import Record
+
+QUESTION = wire.Ask(
+    door="force_command",
+    ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
+    auth_info=b"password\n",
+    auth_info_problem="",
+    command=b"uptime",
+    terminal=False,
+    started_by_key=False,
+    restricted_to=None,
+)
+LONGEST_WAIT = 30.0  # seconds; a guard against hanging, never an expectation
+
+
+class IdServerOfFutures:
+    """An ID server whose answers the test gives, in its own time: results or exceptions of futures."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.created: asyncio.Future[None] = loop.create_future()
+        self.reported: asyncio.Future[AuthSessionState] = loop.create_future()
+        self.asked: asyncio.Future[None] = loop.create_future()
+        self.disposed: list[str] = []
+        self.disposing: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+    async def open(self, request: PushRequest) -> AuthSession:
+        self.asked.set_result(None)
+        await asyncio.shield(self.created)
+        return AuthSession("7", request.secsign_id, None, "https://id.example.org", None)
+
+    async def state_of(self, auth_session: AuthSession) -> StateReport:
+        return StateReport(auth_session.id, auth_session.secsign_id, await asyncio.shield(self.reported))
+
+    async def cancel(self, auth_session: AuthSession) -> None:
+        await self._dispose("cancel", auth_session)
+
+    async def release(self, auth_session: AuthSession) -> None:
+        await self._dispose("release", auth_session)
+
+    async def _dispose(self, how: str, auth_session: AuthSession) -> None:
+        self.disposed.append(f"{how} {auth_session.id}")
+        if self.disposing is not None:
+            await self.disposing()
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Records(list["Record"]):
+    """An audit log in memory; one that is `full` takes nothing."""
+
+    full = False
+
+    def record(self, record: Record) -> None:
+        if self.full:
+            raise AuditError("the disk is full; make room")
+        self.append(record)
+
+    def said(self) -> list[str]:
+        return [
+            f"{record.event}: {record.verdict.ground if isinstance(record.verdict, Allow) else record.verdict.reason}"
+            for record in self
+            if isinstance(record.verdict, Allow | Refuse)
+        ]
+
+
+class Visit:
+    """One door's visit to a broker: `reader` and `writer` are the door's end."""
+
+    def __init__(self, world: World, id_server: IdServerOfFutures, records: Records) -> None:
+        self.world = world
+        self.id_server = id_server
+        self.records = records
+
+    async def begin(self, question: wire.Ask | None = QUESTION) -> None:
+        ours, theirs = socket.socketpair()
+        self.reader, self.writer = await asyncio.open_unix_connection(sock=ours)
+        self.door = Door(*await asyncio.open_unix_connection(sock=theirs))
+        self.serving = asyncio.create_task(serve(self.door, os.getuid(), self.world))
+        if question is not None:
+            self.say(question)
+
+    def say(self, message: wire.Message) -> None:
+        self.writer.write(message.encode())
+
+    async def hear(self) -> wire.Message:
+        length = wire.frame_length(await self.reader.readexactly(wire.HEADER))
+        return wire.decode(await self.reader.readexactly(length))
+
+    async def answer(self) -> wire.Answer:
+        while not isinstance(message := await self.hear(), wire.Answer):
+            pass
+        return message
+
+    async def end(self) -> None:
+        """Wait until the broker has done all that this visit gave it to do."""
+        self.writer.close()
+        await self.serving
+        await self.world.aclose()
+        await self.door.close()
+
+
+@pytest.fixture
+def visited(tmp_path: Path) -> Callable[..., None]:
+    """Run a test's coroutine with a `Visit` to a broker that asks SecSign ID alice for every login."""
+    for name, text in {
+        "gate.toml": '[id_server]\ndialect = "form"\nurl = "https://id.example.org"\n',
+        "users": "root alice\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    settings = load_settings(str(tmp_path / "gate.toml"))
+
+    @asynccontextmanager
+    async def visit(wait_seconds: float) -> AsyncIterator[Visit]:
+        id_server, records = IdServerOfFutures(), Records()
+        push = settings.push._replace(wait_seconds=wait_seconds)  # type: ignore[arg-type] # tests have no whole seconds
+        world = World(settings._replace(push=push), load_users(settings.users_file), records, lambda: id_server)  # type: ignore[arg-type]
+        yield Visit(world, id_server, records)
+
+    def run(test: Callable[[Visit], Coroutine[Any, Any, None]], wait_seconds: float = 60) -> None:
+        async def whole() -> None:
+            async with asyncio.timeout(LONGEST_WAIT), visit(wait_seconds) as made:
+                await test(made)
+
+        asyncio.run(whole())
+
+    return run
+
+
+Visited = Any
+
+
+def test_accepted(visited: Visited) -> None:
+    """The good case, so that the others fail for their own reasons only."""
+
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
+        assert (await visit.answer()).allowed
+        await visit.end()
+        assert visit.records.said() == ["verdict: approved"]
+        assert visit.id_server.disposed == ["release 7"]
+
+    visited(test)
+
+
+def test_a_door_that_has_left_gets_no_yes_though_it_is_there_as_well() -> None:
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        with ours:
+            door = Door(*await asyncio.open_unix_connection(sock=theirs))
+
+            async def work() -> str:
+                door.give_up()
+                return "yes"
+
+            with pytest.raises(DoorLeftError):
+                await door.unless_it_leaves(work())
+            assert door.why_it_left() is Reason.INTERRUPTED
+            await door.close()
+
+    asyncio.run(test())
+
+
+def test_a_door_that_leaves_while_the_push_is_made_withdraws_it_later(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        await visit.id_server.asked
+        visit.writer.close()
+        await visit.serving
+        assert visit.records.said() == ["verdict: client_left"]
+        assert visit.id_server.disposed == []
+        visit.id_server.created.set_result(None)
+        await visit.end()
+        assert visit.id_server.disposed == ["cancel 7"]
+
+    visited(test)
+
+
+def test_a_push_that_cannot_be_made_after_the_door_has_left_is_nobodys_trouble(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        await visit.id_server.asked
+        visit.writer.close()
+        await visit.serving
+        visit.id_server.created.set_exception(IdServerUnreachable("down", request_may_have_arrived=True))
+        await visit.end()
+        assert visit.records.said() == ["verdict: client_left"]
+
+    visited(test)
+
+
+def test_a_look_that_does_not_come_back_ends_with_the_time(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        assert (await visit.answer()).why == Reason.NO_ANSWER
+        await visit.end()
+        assert visit.records.said() == ["verdict: no_answer"]
+        assert visit.id_server.disposed == ["cancel 7"]
+
+    visited(test, wait_seconds=0.1)
+
+
+def test_a_defect_in_the_client_is_a_refusal_and_the_push_is_withdrawn(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        visit.id_server.reported.set_exception(ZeroDivisionError("a defect"))
+        answer = await visit.answer()
+        assert (answer.allowed, answer.why) == (False, Reason.INTERNAL_ERROR)
+        await visit.end()
+        assert visit.records.said() == ["verdict: internal_error"]
+        assert visit.id_server.disposed == ["cancel 7"]
+
+    visited(test)
+
+
+def test_a_yes_that_cannot_be_recorded_is_a_no(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        visit.records.full = True
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
+        answer = await visit.answer()
+        assert (answer.allowed, answer.why) == (False, Reason.AUDIT_UNAVAILABLE)
+        await visit.end()
+
+    visited(test)
+
+
+def test_an_id_server_that_hangs_on_the_cancel_keeps_nothing_alive(
+    visited: Visited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world_module, "TIDY_UP_SECONDS", 0.05)
+
+    async def test(visit: Visit) -> None:
+        visit.id_server.disposing = asyncio.Event().wait  # type: ignore[assignment] # for ever
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        while not isinstance(message := await visit.hear(), wire.Progress) or message.stage != "pushed":
+            pass
+        await visit.end()
+        assert visit.id_server.disposed == ["cancel 7"]
+
+    visited(test)
+
+
+def test_a_door_that_never_asks_is_not_waited_for(visited: Visited, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "FIRST_MESSAGE_SECONDS", 0.05)
+
+    async def test(visit: Visit) -> None:
+        await visit.begin(None)
+        answer = await visit.answer()
+        assert (answer.allowed, answer.why) == (False, Reason.BROKER_UNAVAILABLE)
+        await visit.end()
+        assert visit.records.said() == []
+
+    visited(test)
+
+
+def test_a_door_that_does_not_say_what_is_in_the_key_files(visited: Visited, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "KEY_LINES_SECONDS", 0.05)
+    with_key = b"publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2kMXkX8yMdpJ5Vmd0y8n0nN1Wl8yQ0mF1k8m1x5l2b\n"
+
+    async def test(visit: Visit) -> None:
+        await visit.begin(changed(QUESTION, auth_info=with_key))
+        assert isinstance(await visit.hear(), wire.FindKeyLines)
+        assert (await visit.answer()).why == Reason.CLAIM_UNUSABLE
+        await visit.end()
+
+    visited(test)
+
+
+OUT_OF_TURN: list[wire.Message] = [
+    QUESTION,
+    wire.KeyLines([], []),
+    wire.FindKeyLines([], []),
+    wire.Answer(allowed=True, why="approved"),
+    wire.Left("denied_on_phone"),
+    wire.Left("client_left"),
+]
+
+
+@pytest.mark.parametrize("message", OUT_OF_TURN, ids=lambda message: type(message).__name__)
+def test_a_door_that_speaks_out_of_turn_has_left(visited: Visited, message: wire.Message) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        await visit.id_server.asked
+        visit.say(message)
+        assert (await visit.answer()).why == Reason.CLIENT_LEFT
+        visit.id_server.created.set_result(None)
+        await visit.end()
+        assert visit.records.said() == ["verdict: client_left"]
+        assert visit.id_server.disposed == ["cancel 7"]
+
+    visited(test)
+
+
+@pytest.mark.parametrize(
+    ("last_word", "more"), [(None, []), (Reason.NO_SHELL, ["client_left_before_hand_over: no_shell"])]
+)
+def test_what_the_door_says_after_a_yes_is_on_record(
+    visited: Visited, last_word: Reason | None, more: list[str]
+) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
+        await visit.answer()
+        if last_word is not None:
+            visit.say(wire.Left(last_word))
+        await visit.end()
+        assert visit.records.said() == ["verdict: approved", *more]
+
+    visited(test)
+
+
+def test_a_broker_that_is_to_end_after_its_yes_says_no_more(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
+        await visit.answer()
+        visit.door.give_up()
+        await visit.end()
+        assert visit.records.said() == ["verdict: approved"]
+
+    visited(test)
+
+
+def test_a_question_of_another_version_is_told_so() -> None:
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        with ours:
+            door = Door(*await asyncio.open_unix_connection(sock=theirs))
+            question = bytearray(QUESTION.encode())
+            question[8] = 99
+            ours.sendall(question)
+            with pytest.raises(WireError, match="different versions"):
+                await door.claim()
+            await door.close()
+
+    asyncio.run(test())
+
+
+def changed(question: wire.Ask, **fields: Any) -> wire.Ask:
+    return wire.Ask(**{name: getattr(question, name) for name in question.__slots__} | fields)
