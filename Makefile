@@ -24,6 +24,7 @@ help:
 venv:
 	@$(PYTHON) $(HOST)/virtual_environment.py $(EXTRAS)
 
+demo: EXTRAS := simulator
 demo: venv
 	@$(PYTHON) $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 

@@ -1,19 +1,25 @@
 """The ID server client for tests that are no coroutines: one event loop, so connections stay warm between calls."""
 
 import asyncio
+import base64
 from types import TracebackType
 from typing import Literal, Self
+
+import pytest
+from running_simulator import RunningSimulator
 
 from secsign_gate.config import IdServerSettings, PinAccount
 from secsign_gate.core.auth_session import AuthSession, PushRequest, StateReport
 from secsign_gate.core.secsign_id import SecSignId
+from secsign_gate.errors import IdServerUnreachable
 from secsign_gate.id_server.dialects import id_server
 
+Dialect = Literal["form", "rest"]
 PIN_ACCOUNT = PinAccount("gate", "correct horse")
 PIN_ARGUMENTS = ("--pin-account", f"{PIN_ACCOUNT.name}:{PIN_ACCOUNT.password}")
 
 
-def settings_for(dialect: Literal["form", "rest"], url: str, ca_file: str | None) -> IdServerSettings:
+def settings_for(dialect: Dialect, url: str, ca_file: str | None) -> IdServerSettings:
     """Return settings with the defaults of the configuration file."""
     return IdServerSettings(
         dialect=dialect,
@@ -60,3 +66,41 @@ class BlockingIdServer:
     ) -> None:
         self._runner.run(self.id_server.aclose())
         self._runner.close()
+
+
+SECRETS = (PIN_ACCOUNT.password, base64.b64encode(":".join(PIN_ACCOUNT).encode()).decode())
+
+
+def fault_of(error: IdServerUnreachable, *more_secrets: str | None) -> str:
+    """The sentence, after a look for secrets in it and in all that led to it."""
+    told: BaseException | None = error
+    while told is not None:
+        assert not any(secret in f"{told} {told!r}" for secret in (*SECRETS, *more_secrets) if secret)
+        told = told.__cause__ or told.__context__
+    sentence = str(error)
+    assert sentence.isprintable()
+    return sentence
+
+
+def fault_at(settings: IdServerSettings, user: str = "alice") -> IdServerUnreachable:
+    """The fault that a create meets."""
+    with BlockingIdServer(settings) as server, pytest.raises(IdServerUnreachable) as caught:
+        server.open(push(user))
+    assert fault_of(caught.value)
+    return caught.value
+
+
+def creates(simulator: RunningSimulator, user: str) -> int:
+    """How many creates for this SecSign ID reached the simulator."""
+    return sum(entry["parameters"].get("secsignid") == user for entry in simulator.log("create"))
+
+
+def state_at(settings: IdServerSettings) -> StateReport:
+    """What a server in the REST dialect says of `rest_session`."""
+    with BlockingIdServer(settings) as server:
+        return server.state_of(rest_session(settings.url))
+
+
+def rest_session(url: str) -> AuthSession:
+    """An auth session as if created at `url`."""
+    return AuthSession("7", SecSignId("alice"), None, url, None)

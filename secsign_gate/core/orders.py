@@ -56,22 +56,26 @@ def orders(login: Login, sshd: SshdSettings, *, user_rc_permitted: bool, rc_has_
     is_subsystem = asked is not None and asked in sshd.subsystems
     runs = login.executes
     line = runs.line if isinstance(runs, Command) else None
-    # A client that asks for a command of the name gets what a shell makes of it; only a subsystem and a forced command
-    # mean sshd's own server.
-    in_sshd = line is not None and _is_internal_sftp(line) and (is_subsystem or login.restriction is not None)
+    instead_of_sshd = _instead_of_sshd(line, sshd, is_subsystem=is_subsystem, forced=login.restriction is not None)
     return Orders(
-        program=_instead_of_sshd(line, sshd, is_subsystem=is_subsystem) if in_sshd and line is not None else (),
+        program=instead_of_sshd,
         command=line,
         original_command=None if login.restriction is None else asked,
-        user_rc=sshd.permit_user_rc and user_rc_permitted and not (rc_has_run or is_subsystem or in_sshd),
+        user_rc=sshd.permit_user_rc and user_rc_permitted and not (rc_has_run or is_subsystem or instead_of_sshd),
         greet=isinstance(runs, LoginShell),
     )
 
 
+def _instead_of_sshd(line: bytes | None, sshd: SshdSettings, *, is_subsystem: bool, forced: bool) -> tuple[bytes, ...]:
+    """Return the program for what sshd runs in itself, without a shell; empty for all else.
+
+    A client that asks for a command of the name gets what a shell makes of it; only a subsystem and a forced command
+    mean sshd's own server, and a forced one serves nothing but sftp.
+    """
+    if line is None or not _is_internal_sftp(line) or not (is_subsystem or forced):
+        return ()
+    return (sshd.sftp_server.encode(), *line.split()[1:]) if is_subsystem else _SFTP_ONLY
+
+
 def _is_internal_sftp(line: bytes) -> bool:
     return line.startswith(_INTERNAL_SFTP) and line[len(_INTERNAL_SFTP) :][:1] in (b"", b" ", b"\t")
-
-
-def _instead_of_sshd(line: bytes, sshd: SshdSettings, *, is_subsystem: bool) -> tuple[bytes, ...]:
-    """Return the program for what sshd runs in itself, without a shell. A forced one serves nothing but sftp."""
-    return (sshd.sftp_server.encode(), *line.split()[1:]) if is_subsystem else _SFTP_ONLY

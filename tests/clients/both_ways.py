@@ -18,7 +18,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gate import Gate, Person, fresh_homes
+from gate import CONFIGURATION, Gate, fresh_homes
 from ssh_client import Outcome
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ LONGEST_WAIT = 180.0  # seconds; a guard against hanging, never an expectation
 ANNOUNCED = re.compile(
     rb"secsign-gate: accept \w+@private-host on the phone of SecSign ID \S+ within \d+ s(; the picture [a-z ]+)?\r?\n"
 )
+# For shells with a terminal: what it is like, and again after a key.
+TYPED = b"stty size; stty -a; echo $TERM $LC_PAPER; echo en''ded; read key; stty size; exit 5\n"
+ENDED = b"ended\r\n"
+PROMPT = b"\x1b[?2004h"  # what bash's line editor writes before it
+MUCH = 10_000  # bytes
 DATA = random.Random(2016).randbytes(3_000_001)  # larger than a channel's window, and no multiple of anything
 
 
@@ -43,6 +48,7 @@ class Side(NamedTuple):
     settings: Path  # of ssh_config(5), with a Host named `server`
     key: Path
     accepted: bool = True
+    host: str = "127.0.0.1"
 
     def run(self, *command: str | Path, stdin: bytes = b"", status: int = 0, **environment: str) -> Outcome:
         """Run a client in the folder and return what came of it, less the line that the gate announces.
@@ -59,7 +65,11 @@ class Side(NamedTuple):
             check=False,
         )
         assert (ran.returncode == status) if self.accepted else ran.returncode, ran
-        return Outcome(ran.returncode, ran.stdout, ANNOUNCED.sub(b"", ran.stderr))
+        return Outcome(ran.returncode, in_short(ran.stdout), in_short(ran.stderr))
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.settings.with_name("known_hosts")
 
     @property
     def data(self) -> bytes:
@@ -81,6 +91,17 @@ class Side(NamedTuple):
         }
 
 
+def in_short(said: bytes) -> bytes:
+    """Return what a client said less the line that the gate announces; of much, only what tells it from other things."""
+    rest = ANNOUNCED.sub(b"", said)
+    return rest if len(rest) < MUCH else f"{len(rest)} bytes: {hashlib.sha256(rest).hexdigest()}".encode()
+
+
+def after_the_prompt(output: bytes) -> bytes:
+    """Return what a terminal showed from the first prompt on: before it, there was the gate's screen."""
+    return output[output.index(PROMPT) :]
+
+
 class BothWays:
     """One person, two servers, and phones that answer by themselves."""
 
@@ -96,40 +117,41 @@ class BothWays:
 
         `pushes` is how many sessions it opens, each of which the phone is asked about.
         """
-        without = self._seen(script, "ungated")
-        asked_before = len(self._accepting.auth_sessions())
-        with_gate = self._seen(script, "gated")
-        assert with_gate == without
-        assert len(self._accepting.auth_sessions()) - asked_before == pushes
-        return with_gate[0]
+        seen = {}
+        for at, expected in (("ungated", 0), ("gated", pushes)):
+            side = self._begin(at, self._accepting)
+            asked_before = len(self._accepting.auth_sessions())
+            seen[at] = (script(side), side.files())
+            assert len(self._accepting.auth_sessions()) - asked_before == expected
+        assert seen["gated"] == seen["ungated"]
+        return seen["gated"][0]
 
     def denied(self, script: Callable[[Side], Any]) -> Any:
-        """Run `script` while the phone denies. Raises AssertionError if that left a file anywhere, or read one."""
-        self._gate.configure(id_server={"url": self._denying.url})
-        shutil.copy(self._denying.ca_file, "/etc/secsign-gate/ca.pem")
-        asked_before = len(self._denying.auth_sessions())
-        side = self._begin("gated")._replace(accepted=False)
-        before = side.files()
+        """Run `script` while the phone denies. Raises AssertionError if a file came to either end, or changed."""
+        side = self._begin("gated", self._denying)._replace(accepted=False)
+        before, asked_before = side.files(), len(self._denying.auth_sessions())
         seen = script(side)
         assert side.files() == before
         assert len(self._denying.auth_sessions()) > asked_before
         return seen
 
-    def _seen(self, script: Callable[[Side], Any], at: str) -> tuple[Any, dict[str, str]]:
-        side = self._begin(at)
-        return script(side), side.files()
-
-    def _begin(self, at: str) -> Side:
+    def _begin(self, at: str, phones: RunningSimulator) -> Side:
         """Make everything new but the servers."""
+        self._gate.configure(id_server={"url": phones.url})
+        shutil.copy(phones.ca_file, CONFIGURATION / "ca.pem")
         fresh_homes()
         person = self._person
         person.write(".ssh/authorized_keys", f"{person.client.public_key}\n")
         person.write("remote.bin", DATA[::-1], mode=0o640)
-        for name in ("folder/one", "folder/below/two"):
+        for name in ("folder/three", "folder/below/four"):
             person.write(name, name)
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+        (self._folder / "tree/below").mkdir(parents=True)
         (self._folder / "data.bin").write_bytes(DATA)
+        for name in ("tree/one", "tree/below/two"):
+            (self._folder / name).write_text(name)
         server = self._gate.server(at)
         person.client.knows("server", server.address, server.port, f"    User {person.account}\n")
-        return Side(server.port, person.account, person.home, self._folder, person.client.configuration, person.client.key)
+        return Side(
+            server.port, person.account, person.home, self._folder, person.client.configuration, person.client.key
+        )

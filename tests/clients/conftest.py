@@ -12,6 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "e2e"))
 
+pytest.register_assert_rewrite("both_ways")
+
 from both_ways import BothWays
 from gate import Gate
 from running_simulator import RunningSimulator

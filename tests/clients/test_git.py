@@ -31,14 +31,12 @@ def git(side: Side) -> list[Outcome]:
         git("clone", "server:project.git", "theirs"),
         git("-C", "theirs", "commit", "--quiet", "--allow-empty", "--message=two"),
         git("-C", "theirs", "push", "--porcelain", "origin", "main", ":other"),
-        git("-C", "ours", "fetch", "--porcelain", "server:project.git", "main"),
+        git("-C", "ours", "fetch", "--quiet", "server:project.git", "main"),
         git("-C", "ours", "log", "--format=%H %s", "FETCH_HEAD"),
         git("-C", "theirs", "fsck", "--full"),
     ]
 
 
-def push(side: Side) -> list[Outcome]:
-    ...
 
 def test_git(both: BothWays) -> None:
     both.same(git, pushes=4)

@@ -24,10 +24,6 @@ rm remote.bin
 
 
 def lftp(side: Side) -> list[Outcome]:
-    for name in ("a", "b/c"):
-        path = side.folder / "tree" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(name)
     return [side.run("lftp", "-c", SCRIPT.format(ssh=side.ssh, account=side.account))]
 
 

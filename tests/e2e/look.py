@@ -4,7 +4,8 @@ That process leads the session of this one, so that a shell can be looked at fro
 every login (process ids, ports, terminals) are replaced by what they stand for.
 """
 
-# ruff: noqa: PTH - a program that is started a hundred times imports little
+# A program that is started a hundred times imports little.
+# ruff: noqa: PTH109, PTH115, PTH116, PTH123, PTH208
 
 import json
 import os
@@ -103,8 +104,11 @@ def main() -> None:
         "foreground": whose(fields[FOREGROUND], leader),
         "has a terminal": fields[TERMINAL] != "0",
         "terminal": terminal(),
-        "children besides this": [[text(read(f"/proc/{child}/comm")), *stat(child)[:1]] for child in children
-                                  if int(child) != os.getpid()],
+        "children besides this": [
+            [text(read(f"/proc/{child}/comm")), "dead" if stat(child)[:1] == ["Z"] else "alive"]
+            for child in children
+            if int(child) != os.getpid()
+        ],
         "parent": [without_numbers(read(f"/proc/{parent}/cmdline")).rstrip("\0"), os.stat(f"/proc/{parent}").st_uid],
         "what its child gets": {
             "environment": environment("self"),
@@ -112,7 +116,7 @@ def main() -> None:
             "umask": re.findall(rb"Umask:\s+(\d+)", read("/proc/self/status"))[0].decode(),
             "descriptors": {name: one for name, one in descriptors("self").items() if name in "012"},
         },
-    }  # fmt: skip
+    }
     sys.stdout.write(f"<<<{json.dumps(facts)}>>>\n")
 
 

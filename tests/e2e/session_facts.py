@@ -1,4 +1,4 @@
-"""What a session is to the process in it: everything that the kernel tells, to compare one with the gate and one without.
+"""What a session is to the process in it: all that the kernel tells, to compare one with the gate and one without.
 
 install()                                      once: makes COMMAND known on the host
 differences(facts_in(without), facts_in(with_gate)) == []

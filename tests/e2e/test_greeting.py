@@ -27,6 +27,8 @@ def dora(gate: Gate) -> Iterator[Person]:
     """Somebody whose login shell says nothing of its own; the host's greetings are as before afterwards."""
     motd = Path("/etc/motd").read_bytes()
     logs = {path: path.read_bytes() for path in (WTMP, LASTLOG)}
+    for path in logs:
+        path.write_bytes(b"")
     let_everybody_in(gate)
     gate.configure(sshd={"motd_files": MOTD_FILES})
     yield gate.user("dora", secsign_id="dora")

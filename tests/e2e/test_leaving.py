@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import drop_in
@@ -16,14 +17,13 @@ from records import wait_for_record
 from secsign_gate.core.verdict import REFUSED, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from gate import Gate, Login, Person
-    from terminal import Terminal
+    from gate import Gate, Person
 
 
 class Left:
-    """What became of a login whose client left: to be asked once the gate's processes have been seen at work."""
+    """What becomes of a login whose client leaves: made once the gate's processes are at work."""
 
     def __init__(self, gate: Gate, person: Person) -> None:
         gate.phone(person.account).wait()
@@ -34,11 +34,12 @@ class Left:
 
     def everything(self, reason: Reason) -> bool:
         """Wait until the gate's processes end; tell whether nothing ran, the push is withdrawn, that is on record."""
-        assert ended(self.ours), "door and broker outlive a client that has left"
-        (auth_session,) = self._gate.phone(self._person.account).auth_sessions()
-        verdicts = [(record["event"], record["reason"]) for record in self._gate.records]
-        assert (auth_session["state"], auth_session["disposed"]) == ("CANCELED", "cancel")
-        assert verdicts == [("verdict", reason.value)]
+        account = self._person.account
+        assert ended(self.ours), f"door and broker of {account} outlive a client that has left"
+        (auth_session,) = self._gate.phone(account).auth_sessions()
+        records = [record for record in self._gate.records if record["account"] == account]
+        assert (account, auth_session["state"], auth_session["disposed"]) == (account, "CANCELED", "cancel")
+        assert [(record["event"], record["reason"]) for record in records] == [("verdict", reason.value)]
         assert not self._person.has("proof")
         return True
 
@@ -47,42 +48,77 @@ def somebody(gate: Gate) -> Person:
     return gate.user("alice", secsign_id="alice")
 
 
-def kill_client(login: Login) -> None:
-    login.session.kill(signal.SIGKILL)
+@pytest.fixture
+def networks(gate: Gate) -> Iterator[Callable[[Person], FaultyNetwork]]:
+    """Put a faulty network between a person and the server, which that person then knows as `faulty`."""
+    with ExitStack() as stack:
+
+        def between(person: Person) -> FaultyNetwork:
+            person.at("gated")
+            network = stack.enter_context(FaultyNetwork((gate.sshd.address, gate.sshd.port)))
+            person.client.knows("faulty", "127.0.0.1", network.port)
+            return network
+
+        yield between
 
 
-def press_ctrl_c_without_a_terminal(login: Login) -> None:
-    login.session.kill(signal.SIGINT)
+def master(person: Person) -> list[str]:
+    """Return the options under which `ssh` shares one connection, after making it."""
+    options = ["-o", f"ControlPath={person.client.folder}/mux"]
+    gated = person.at("gated")
+    command = ["ssh", "-F", person.client.configuration, "-M", "-N", "-f", *options, gated]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    return options
 
 
-@pytest.mark.parametrize("leave", [kill_client, press_ctrl_c_without_a_terminal])
-def test_a_client_without_a_terminal_that_ends_has_left(gate: Gate, leave: Callable[[Login], None]) -> None:
-    alice = somebody(gate)
-    login = alice.ssh("touch proof")
-    left = Left(gate, alice)
-    leave(login)
-    assert left.everything(Reason.CLIENT_LEFT)
+def end_master(person: Person, options: list[str]) -> None:
+    command = ["ssh", "-F", person.client.configuration, *options, "-O", "exit", person.at("gated")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
-def kill_client_in(terminal: Terminal) -> None:
-    terminal.process.send_signal(signal.SIGKILL)
+def test_a_client_without_a_terminal_that_goes_away_has_left(
+    gate: Gate, networks: Callable[[Person], FaultyNetwork]
+) -> None:
+    gate.drop_in = drop_in.gated(ClientAliveInterval="1", ClientAliveCountMax="1")  # how sshd notices a silent network
+    names = ("alice", "bob", "zoe", "dora", "kim", "deploy")
+    alice, bob, zoe, dora, kim, deploy = (gate.user(name, secsign_id=name) for name in names)
+    breaking, falling_silent = networks(zoe), networks(dora)
+    shared_by_kim, shared_by_deploy = master(kim), master(deploy)
+    killed, interrupted = alice.ssh("touch proof"), bob.ssh("touch proof")
+    zoe.run("ssh", "zoe@faulty", "touch proof")
+    dora.run("ssh", "dora@faulty", "touch proof")
+    channel = kim.ssh("touch proof", options=shared_by_kim)
+    deploy.ssh("touch proof", options=shared_by_deploy)
+    left = [Left(gate, person) for person in (alice, bob, zoe, dora, kim, deploy)]
+    falling_silent.go_silent()
+    killed.session.kill(signal.SIGKILL)
+    interrupted.session.kill(signal.SIGINT)  # Ctrl-C: without a terminal it ends the client, and nothing else
+    breaking.cut()
+    channel.session.kill()  # a channel of a connection that lives on
+    end_master(deploy, shared_by_deploy)
+    assert all(one.everything(Reason.CLIENT_LEFT) for one in left)
+    end_master(kim, shared_by_kim)
 
 
-def close_the_window(terminal: Terminal) -> None:
-    terminal.hang_up()
+def test_a_client_with_a_terminal_that_goes_away_has_left(gate: Gate) -> None:
+    alice, bob, zoe = (gate.user(name, secsign_id=name) for name in ("alice", "bob", "zoe"))
+    shared = master(zoe)
+    killed, closed = alice.terminal("touch proof"), bob.terminal("touch proof")
+    channel = zoe.ssh("touch proof", options=[*shared, "-tt"])
+    left = [Left(gate, person) for person in (alice, bob, zoe)]
+    killed.process.send_signal(signal.SIGKILL)
+    closed.hang_up()
+    channel.session.kill()
+    assert all(one.everything(Reason.CLIENT_LEFT) for one in left)
+    again = zoe.ssh("touch proof", options=shared)
+    gate.phone("zoe").accept()
+    assert again.outcome().status == 0, "the connection should still be there, and ask anew"
+    assert zoe.has("proof")
+    end_master(zoe, shared)
 
 
-@pytest.mark.parametrize("leave", [kill_client_in, close_the_window])
-def test_a_client_with_a_terminal_that_ends_has_left(gate: Gate, leave: Callable[[Terminal], None]) -> None:
-    alice = somebody(gate)
-    terminal = alice.terminal("touch proof")
-    left = Left(gate, alice)
-    leave(terminal)
-    assert left.everything(Reason.CLIENT_LEFT)
-
-
-@pytest.mark.parametrize("key", [b"\x03", b"\x1c"], ids=["Ctrl-C", r"Ctrl-\ "])
-def test_giving_up_with_a_key_ends_in_one_sentence(gate: Gate, key: bytes) -> None:
+@pytest.mark.parametrize("key", ["\x03", "\x1c"], ids=["Ctrl-C", "Ctrl-Backslash"])
+def test_giving_up_with_a_key_ends_in_one_sentence(gate: Gate, key: str) -> None:
     alice = somebody(gate)
     terminal = alice.terminal("touch proof")
     left = Left(gate, alice)
@@ -102,66 +138,6 @@ def test_ctrl_z_changes_nothing(gate: Gate) -> None:
     terminal.expect("done")
     assert terminal.wait() == 0
     assert alice.has("proof")
-
-
-def test_a_connection_that_breaks_is_leaving(gate: Gate) -> None:
-    alice = somebody(gate)
-    with FaultyNetwork((gate.sshd.address, gate.sshd.port)) as network:
-        alice.client.knows("broken", "127.0.0.1", network.port)
-        alice.run("ssh", "alice@broken", "touch proof")
-        left = Left(gate, alice)
-        network.cut()
-        assert left.everything(Reason.CLIENT_LEFT)
-
-
-@pytest.mark.parametrize("with_terminal", [False, True])
-def test_a_network_that_goes_silent_is_leaving_once_sshd_has_noticed(gate: Gate, with_terminal: bool) -> None:
-    gate.drop_in = drop_in.gated(ClientAliveInterval="1", ClientAliveCountMax="1")
-    alice = somebody(gate)
-    with FaultyNetwork((gate.sshd.address, gate.sshd.port)) as network:
-        alice.client.knows("silent", "127.0.0.1", network.port)
-        alice.run("ssh", *(["-tt"] if with_terminal else []), "alice@silent", "touch proof")
-        left = Left(gate, alice)
-        network.go_silent()
-        assert left.everything(Reason.CLIENT_LEFT)
-
-
-def master(person: Person) -> list[str]:
-    """Return the options under which `ssh` shares one connection, after making it."""
-    options = ["-o", f"ControlPath={person.client.folder}/mux"]
-    gated = person.at("gated")
-    command = ["ssh", "-F", person.client.configuration, "-M", "-N", "-f", *options, gated]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
-    return options
-
-
-def end_master(person: Person, options: list[str]) -> None:
-    command = ["ssh", "-F", person.client.configuration, *options, "-O", "exit", person.at("gated")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
-@pytest.mark.parametrize("with_terminal", [False, True])
-def test_a_killed_channel_has_left_though_its_connection_lives(gate: Gate, with_terminal: bool) -> None:
-    alice = somebody(gate)
-    options = master(alice)
-    channel = alice.ssh("touch proof", options=[*options, *(["-tt"] if with_terminal else [])])
-    left = Left(gate, alice)
-    channel.session.kill()
-    assert left.everything(Reason.CLIENT_LEFT)
-    again = alice.ssh("touch proof", options=options)
-    gate.phone("alice").accept()
-    assert again.outcome().status == 0, "the connection should still be there"
-    assert alice.has("proof")
-    end_master(alice, options)
-
-
-def test_ending_the_shared_connection_is_leaving(gate: Gate) -> None:
-    alice = somebody(gate)
-    options = master(alice)
-    alice.ssh("touch proof", options=options)
-    left = Left(gate, alice)
-    end_master(alice, options)
-    assert left.everything(Reason.CLIENT_LEFT)
 
 
 def test_no_input_is_not_leaving(gate: Gate) -> None:
@@ -185,6 +161,20 @@ def test_nobody_reading_the_output_is_not_leaving(gate: Gate) -> None:
     gate.phone("alice").accept()
     assert login.session.process.wait(60) == 0
     assert alice.has("proof")
+
+
+def test_nothing_of_the_gate_remains_once_the_command_runs(gate: Gate) -> None:
+    alice = somebody(gate)
+    login = alice.ssh('read -r children < /proc/$$/task/$$/children; echo "[$children]"; sleep 600')
+    gate.phone("alice").wait()
+    brokers = brokers_of("alice")
+    gate.phone("alice").accept()
+    assert login.session.process.stdout is not None
+    assert login.session.process.stdout.readline() == b"[]\n"  # no child of the gate's, not even a dead one
+    assert ended(brokers)
+    assert doors_of("alice") == brokers_of("alice") == []
+    (auth_session,) = gate.phone("alice").auth_sessions()
+    assert auth_session["disposed"] == "release"
 
 
 def test_a_late_approval_runs_nothing_even_if_the_push_cannot_be_withdrawn(gate: Gate) -> None:

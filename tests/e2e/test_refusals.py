@@ -36,16 +36,13 @@ FAULTS: list[tuple[Reason, str, dict[str, Any]]] = [
     (Reason.ID_SERVER_REFUSED, "status", {"on": "create", "status": 503}),
     (Reason.ID_SERVER_REFUSED, "redirect", {"on": "create"}),
     (Reason.ID_SERVER_NONSENSE, "captive-portal", {"on": "create"}),
-    (Reason.ID_SERVER_NONSENSE, "wrong-secsignid", {"on": "create"}),
     (Reason.ID_SERVER_UNREACHABLE, "reset", {"on": "create"}),
     (Reason.ID_SERVER_UNREACHABLE, "hang", {"on": "create"}),
     (Reason.EXPIRED, "expired", {"on": "state"}),
     (Reason.SUSPENDED, "suspended", {"on": "state"}),
     (Reason.INVALID, "invalid", {"on": "state"}),
     (Reason.CANCELED_AT_ID_SERVER, "state", {"on": "state", "value": "6"}),
-    (Reason.ID_SERVER_NONSENSE, "captive-portal", {"on": "state"}),
     (Reason.ID_SERVER_NONSENSE, "wrong-authsessionid", {"on": "state"}),
-    (Reason.ID_SERVER_REFUSED, "error", {"on": "state"}),
 ]
 
 

@@ -140,7 +140,7 @@ def test_a_killed_broker_is_told_to_the_person(gate: Gate) -> None:
     assert not alice.has("proof")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_broker_that_is_to_end_withdraws_the_push_first(gate: Gate, number: signal.Signals) -> None:
     alice = gate.user("alice", secsign_id="alice")
     login = door(alice)

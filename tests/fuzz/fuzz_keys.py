@@ -186,9 +186,9 @@ def _orders(methods: tuple[AuthenticationMethod, ...], found: tuple[FoundLine, .
     except KeyRestrictionError as error:
         check_sentence(error)
         return error.reason + " "
-    own_commands = [line.line for line in found if b"command" in line.line.lower()]
+    all_begin_with_a_command = all(line.line.lstrip(b" \t").lower().startswith(b'command="') for line in found)
     assert BY_CERTIFICATE not in methods or given.force_command == b"date"
-    assert given.force_command is not None or any(line.line not in own_commands for line in found)
+    assert given.force_command is not None or not all_begin_with_a_command
     return f"{given.force_command is not None} {given.user_rc} "
 
 

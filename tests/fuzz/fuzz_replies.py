@@ -148,7 +148,7 @@ def _check_value(value: object, data: bytes) -> None:
 
 def mutations(seed: int) -> Iterator[tuple[bytes, Callable[[], None]]]:
     """Yield inputs for ever, each with a function that keeps it as material for more."""
-    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    chance = random.Random(seed)
     corpus = list(SEEDS)
     while True:
         data = bytearray(chance.choice(corpus))
