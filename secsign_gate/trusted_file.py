@@ -78,7 +78,8 @@ def _opened(path: str) -> Iterator[int]:
 def _open(path: str) -> int:
     if not path:
         raise _fault("(no name)", "an empty name names no file", "name the file")
-    names = [name for name in reversed(os.path.join(os.getcwd(), path).split("/")) if name]  # noqa: PTH109, PTH118
+    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - a door's directory may be gone
+    names = [name for name in reversed(whole.split("/")) if name]
     links = 0
     here = os.open("/", _DIRECTORY)
     try:

@@ -20,8 +20,16 @@ VERSION = 1
 MAX_FRAME = 384 * 1024
 MAX_STRINGS = 4096
 
-ASK, KEY_LINES, LEFT = 1, 2, 3
-FIND_KEY_LINES, PROGRESS, ANSWER = 11, 12, 13
+HEADER = 4
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_):  # noqa: ANN003, ANN201, D103 - what a type checker reads above, without loading typing
+        return lambda decorated: decorated
 
 
 class Reader:
@@ -83,6 +91,10 @@ class Reader:
         if self._position != len(self._payload):
             raise WireError("a message is longer than it says")
 
+    def found(self) -> list[tuple[bytes, int, bytes]]:
+        """Take a list of lines found in files: path, line number, line."""
+        return [(self.string(), self.uint32(), self.string()) for _ in range(self.count())]
+
 
 def _boolean(value: bool) -> bytes:  # noqa: FBT001 - one value to encode, not a switch
     return b"\1" if value else b"\0"
@@ -97,7 +109,7 @@ def _string(value: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    return _string(value.encode("utf-8", "backslashreplace"))  # a name that is not UTF-8 may be in a sentence
+    return _string(value.encode())
 
 
 def _optional_string(value: bytes | None) -> bytes:
@@ -108,189 +120,126 @@ def _strings(values: list[bytes] | tuple[bytes, ...]) -> bytes:
     return _uint32(len(values)) + b"".join(map(_string, values))
 
 
-def _frame(number: int, payload: bytes) -> bytes:
-    length = 1 + len(payload)
-    if length > MAX_FRAME:
-        raise WireError(f"a message of {length} bytes is over the limit of {MAX_FRAME}")
-    return length.to_bytes(4, "big") + bytes((number,)) + payload
+def _found(lines: list[tuple[bytes, int, bytes]]) -> bytes:
+    return _uint32(len(lines)) + b"".join(
+        _string(path) + _uint32(number) + _string(line) for path, number, line in lines
+    )
 
 
-class Ask:
+# How a field is written and read is said by its annotation, and by nothing else.
+_CODECS: "dict[object, tuple[Callable[[Any], bytes], Callable[[Reader], object]]]" = {
+    bool: (_boolean, Reader.boolean),
+    int: (_uint32, Reader.uint32),
+    bytes: (_string, Reader.string),
+    str: (_text, Reader.text),
+    bytes | None: (_optional_string, Reader.optional_string),
+    list[bytes]: (_strings, Reader.strings),
+    list[tuple[bytes, int, bytes]]: (_found, Reader.found),
+}
+
+
+@dataclass_transform(kw_only_default=True)
+class _Message:
+    """A message: its fields are its annotations, and travel in their order. A value in the class is a default."""
+
+    NUMBER: "ClassVar[int]"
+    FIELDS: "ClassVar[dict[str, tuple[Callable[[Any], bytes], Callable[[Reader], object]]]]"
+
+    def __init_subclass__(cls) -> None:
+        cls.FIELDS = {name: _CODECS[kind] for name, kind in cls.__annotations__.items()}
+
+    def __init__(self, **fields: object) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Self":
+        """Read the payload. Raises WireError."""
+        message = cls.__new__(cls)
+        for name, (_, read) in cls.FIELDS.items():
+            setattr(message, name, read(reader))
+        return message
+
+    def encode(self) -> bytes:
+        """Return the whole frame. Raises WireError if it would be too long."""
+        payload = b"".join([write(getattr(self, name)) for name, (write, _) in self.FIELDS.items()])
+        length = 1 + len(payload)
+        if length > MAX_FRAME:
+            raise WireError(f"a message of {length} bytes is over the limit of {MAX_FRAME}")
+        return length.to_bytes(HEADER, "big") + bytes((self.NUMBER,)) + payload
+
+
+class Ask(_Message):
     """The claim of a door: all of it is what the door says, nothing of it is proven.
 
-    `ssh_connection` and `auth_info` are SSH_CONNECTION and the content of the file that SSH_USER_AUTH names, as they
-    stand; if that file could not be read, `auth_info` is empty and `auth_info_problem` a sentence. `command` is
-    SSH_ORIGINAL_COMMAND; None means that a login shell is wanted. `started_by_key`: the door is the key's own
+    `version` is VERSION. `logname` is LOGNAME, the name that sshd knows the account by. `ssh_connection` and
+    `auth_info` are SSH_CONNECTION and the content of the file that SSH_USER_AUTH names, as they stand, and
+    `auth_info_time` when sshd wrote that file, in seconds since the epoch; if it could not be read, `auth_info` is
+    empty and `auth_info_problem` a sentence. `command` is SSH_ORIGINAL_COMMAND; None means that a login shell is
+    wanted. `terminal`: there is one that pictures can be drawn on. `started_by_key`: the door is the key's own
     `command="…"`, and `restricted_to` is the command that the key's owner put behind it.
     """
 
-    __slots__ = (
-        "auth_info", "auth_info_problem", "command", "door", "restricted_to", "ssh_connection", "started_by_key",
-        "terminal",
-    )  # fmt: skip
-
-    def __init__(  # noqa: PLR0913 - a message has the fields it has; all are named at the call
-        self,
-        *,
-        door: str,
-        ssh_connection: bytes,
-        auth_info: bytes,
-        auth_info_problem: str,
-        command: bytes | None,
-        terminal: bool,
-        started_by_key: bool,
-        restricted_to: bytes | None,
-    ) -> None:
-        self.door = door
-        self.ssh_connection = ssh_connection
-        self.auth_info = auth_info
-        self.auth_info_problem = auth_info_problem
-        self.command = command
-        self.terminal = terminal
-        self.started_by_key = started_by_key
-        self.restricted_to = restricted_to
-
-    def encode(self) -> bytes:
-        """Return the whole frame."""
-        return _frame(
-            ASK,
-            _uint32(VERSION)
-            + _text(self.door)
-            + _string(self.ssh_connection)
-            + _string(self.auth_info)
-            + _text(self.auth_info_problem)
-            + _optional_string(self.command)
-            + _boolean(self.terminal)
-            + _boolean(self.started_by_key)
-            + _optional_string(self.restricted_to),
-        )
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Ask":
-        """Read the payload."""
-        version = reader.uint32()
-        if version != VERSION:
-            raise WireError(f"door and broker are of different versions ({version} and {VERSION}); reinstall both")
-        return cls(
-            door=reader.text(),
-            ssh_connection=reader.string(),
-            auth_info=reader.string(),
-            auth_info_problem=reader.text(),
-            command=reader.optional_string(),
-            terminal=reader.boolean(),
-            started_by_key=reader.boolean(),
-            restricted_to=reader.optional_string(),
-        )
+    NUMBER = 1
+    version: int = VERSION
+    door: str
+    logname: bytes
+    ssh_connection: bytes
+    auth_info: bytes
+    auth_info_time: int
+    auth_info_problem: str
+    command: bytes | None
+    terminal: bool
+    started_by_key: bool
+    restricted_to: bytes | None
 
 
-class FindKeyLines:
-    """The broker asks for every line of `paths` that contains one of `needles` (base64 of a key)."""
-
-    __slots__ = ("needles", "paths")
-
-    def __init__(self, needles: list[bytes], paths: list[bytes]) -> None:
-        self.needles = needles
-        self.paths = paths
-
-    def encode(self) -> bytes:
-        """Return the whole frame."""
-        return _frame(FIND_KEY_LINES, _strings(self.needles) + _strings(self.paths))
-
-    @classmethod
-    def read(cls, reader: Reader) -> "FindKeyLines":
-        """Read the payload."""
-        return cls(reader.strings(), reader.strings())
-
-
-class KeyLines:
+class KeyLines(_Message):
     """The lines found, in file order: (path, line number from 1, line without its newline).
 
     `unsafe` are the paths of the files among them that somebody else could have written to.
     """
 
-    __slots__ = ("lines", "unsafe")
-
-    def __init__(self, lines: list[tuple[bytes, int, bytes]], unsafe: list[bytes]) -> None:
-        self.lines = lines
-        self.unsafe = unsafe
-
-    def encode(self) -> bytes:
-        """Return the whole frame."""
-        lines = (_string(path) + _uint32(number) + _string(line) for path, number, line in self.lines)
-        return _frame(KEY_LINES, _uint32(len(self.lines)) + b"".join(lines) + _strings(self.unsafe))
-
-    @classmethod
-    def read(cls, reader: Reader) -> "KeyLines":
-        """Read the payload."""
-        lines = [(reader.string(), reader.uint32(), reader.string()) for _ in range(reader.count())]
-        return cls(lines, reader.strings())
+    NUMBER = 2
+    lines: list[tuple[bytes, int, bytes]]
+    unsafe: list[bytes]
 
 
-class Progress:
+class Left(_Message):
+    """The door will not go on: `why` is a Reason, e.g. `client_left`."""
+
+    NUMBER = 3
+    why: str
+
+
+class FindKeyLines(_Message):
+    """The broker asks for every line of `paths` that contains one of `needles` (base64 of a key)."""
+
+    NUMBER = 11
+    needles: list[bytes]
+    paths: list[bytes]
+
+
+class Progress(_Message):
     """Where the approval stands, for the person who waits.
 
     `stage` is `asking`, `pushed` or `fetched`. `seconds_left` counts from when the message was sent. `access_pass` is
     a PNG or empty; it comes once. `speak` is False if the administrator wants no words where there is no terminal.
     """
 
-    __slots__ = (
-        "access_pass",
-        "account",
-        "host",
-        "phone_text",
-        "seconds_left",
-        "secsign_id",
-        "speak",
-        "stage",
-        "wants",
-    )
-
-    def __init__(  # noqa: PLR0913 - a message has the fields it has; all are named at the call
-        self,
-        *,
-        stage: str,
-        account: str,
-        host: str,
-        secsign_id: str,
-        seconds_left: int,
-        wants: str,
-        phone_text: str,
-        access_pass: bytes,
-        speak: bool,
-    ) -> None:
-        self.stage = stage
-        self.account = account
-        self.host = host
-        self.secsign_id = secsign_id
-        self.seconds_left = seconds_left
-        self.wants = wants
-        self.phone_text = phone_text
-        self.access_pass = access_pass
-        self.speak = speak
-
-    def encode(self) -> bytes:
-        """Return the whole frame."""
-        texts = (self.stage, self.account, self.host, self.secsign_id, self.wants, self.phone_text)
-        rest = _uint32(self.seconds_left) + _string(self.access_pass) + _boolean(self.speak)
-        return _frame(PROGRESS, b"".join(map(_text, texts)) + rest)
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Progress":
-        """Read the payload."""
-        return cls(
-            stage=reader.text(),
-            account=reader.text(),
-            host=reader.text(),
-            secsign_id=reader.text(),
-            wants=reader.text(),
-            phone_text=reader.text(),
-            seconds_left=reader.uint32(),
-            access_pass=reader.string(),
-            speak=reader.boolean(),
-        )
+    NUMBER = 12
+    stage: str
+    account: str
+    host: str
+    secsign_id: str
+    seconds_left: int
+    wants: str
+    phone_text: str
+    access_pass: bytes
+    speak: bool
 
 
-class Answer:
+class Answer(_Message):
     """The end of a login.
 
     `allowed` with `why` a Ground, or not, with `why` a Reason (core/verdict.py) and `detail` a sentence or empty.
@@ -302,115 +251,28 @@ class Answer:
     `motd_files`, `mail_notice` and `last_login`: what to show before a login shell.
     """
 
-    __slots__ = (
-        "allowed", "command", "detail", "keep_auth_info", "last_login", "mail_notice", "motd_files",
-        "original_command", "program", "reference", "speak", "user_rc", "waited", "why",
-    )  # fmt: skip
-
-    def __init__(  # noqa: PLR0913 - a message has the fields it has; all are named at the call
-        self,
-        *,
-        allowed: bool,
-        why: str,
-        detail: str = "",
-        reference: str = "",
-        waited: int = 0,
-        speak: bool = True,
-        program: tuple[bytes, ...] = (),
-        command: bytes | None = None,
-        original_command: bytes | None = None,
-        keep_auth_info: bool = False,
-        user_rc: bool = False,
-        motd_files: tuple[bytes, ...] = (),
-        mail_notice: bool = False,
-        last_login: bool = False,
-    ) -> None:
-        self.allowed = allowed
-        self.why = why
-        self.detail = detail
-        self.reference = reference
-        self.waited = waited
-        self.speak = speak
-        self.program = program
-        self.command = command
-        self.original_command = original_command
-        self.keep_auth_info = keep_auth_info
-        self.user_rc = user_rc
-        self.motd_files = motd_files
-        self.mail_notice = mail_notice
-        self.last_login = last_login
-
-    def encode(self) -> bytes:
-        """Return the whole frame."""
-        return _frame(
-            ANSWER,
-            _boolean(self.allowed)
-            + _text(self.why)
-            + _text(self.detail)
-            + _text(self.reference)
-            + _uint32(self.waited)
-            + _boolean(self.speak)
-            + _strings(self.program)
-            + _optional_string(self.command)
-            + _optional_string(self.original_command)
-            + _boolean(self.keep_auth_info)
-            + _boolean(self.user_rc)
-            + _strings(self.motd_files)
-            + _boolean(self.mail_notice)
-            + _boolean(self.last_login),
-        )
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Answer":
-        """Read the payload."""
-        return cls(
-            allowed=reader.boolean(),
-            why=reader.text(),
-            detail=reader.text(),
-            reference=reader.text(),
-            waited=reader.uint32(),
-            speak=reader.boolean(),
-            program=tuple(reader.strings()),
-            command=reader.optional_string(),
-            original_command=reader.optional_string(),
-            keep_auth_info=reader.boolean(),
-            user_rc=reader.boolean(),
-            motd_files=tuple(reader.strings()),
-            mail_notice=reader.boolean(),
-            last_login=reader.boolean(),
-        )
-
-
-class Left:
-    """The door will not go on: `why` is a Reason, e.g. `client_left`."""
-
-    __slots__ = ("why",)
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-
-    def encode(self) -> bytes:
-        """Return the whole frame."""
-        return _frame(LEFT, _text(self.why))
-
-    @classmethod
-    def read(cls, reader: Reader) -> "Left":
-        """Read the payload."""
-        return cls(reader.text())
+    NUMBER = 13
+    allowed: bool
+    why: str
+    detail: str = ""
+    reference: str = ""
+    waited: int = 0
+    speak: bool = True
+    program: list[bytes] = []  # noqa: RUF012 - a default that nobody changes
+    command: bytes | None = None
+    original_command: bytes | None = None
+    keep_auth_info: bool = False
+    user_rc: bool = False
+    motd_files: list[bytes] = []  # noqa: RUF012 - a default that nobody changes
+    mail_notice: bool = False
+    last_login: bool = False
 
 
 Message = Ask | KeyLines | Left | FindKeyLines | Progress | Answer
 
-_KINDS: dict[int, type[Ask] | type[KeyLines] | type[Left] | type[FindKeyLines] | type[Progress] | type[Answer]] = {
-    ASK: Ask,
-    KEY_LINES: KeyLines,
-    LEFT: Left,
-    FIND_KEY_LINES: FindKeyLines,
-    PROGRESS: Progress,
-    ANSWER: Answer,
+_KINDS: dict[int, "type[Message]"] = {
+    kind.NUMBER: kind for kind in (Ask, KeyLines, Left, FindKeyLines, Progress, Answer)
 }
-
-HEADER = 4
 
 
 def frame_length(header: bytes) -> int:
@@ -429,6 +291,8 @@ def decode(frame: bytes) -> Message:
     if kind is None:
         raise WireError(f"a message of the unknown kind {frame[0]}")
     reader = Reader(frame[1:])
+    if kind is Ask and (version := Reader(frame[1:]).uint32()) != VERSION:
+        raise WireError(f"door and broker are of different versions ({version} and {VERSION}); reinstall both")
     message = kind.read(reader)
     reader.end()
     return message

@@ -1,6 +1,5 @@
 """What the policy would say of a login that an administrator describes. Nobody is asked, nothing is recorded."""
 
-import grp
 import os
 import pwd
 from ipaddress import IPv6Address, ip_address
@@ -8,6 +7,7 @@ from typing import NamedTuple, assert_never
 
 import click
 
+from secsign_gate.broker.recognise import group_names
 from secsign_gate.config import Settings
 from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection
 from secsign_gate.core.policy import NeedsApproval, judge
@@ -63,15 +63,8 @@ def _account(name: str) -> Account:
         entry = pwd.getpwnam(name)
     except KeyError:
         raise click.ClickException(f"there is no account {name!a} on this host; name one of `getent passwd`") from None
-    groups = tuple(_group(gid) for gid in os.getgrouplist(name, entry.pw_gid))
+    groups = group_names(os.getgrouplist(name, entry.pw_gid))
     return Account(entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_shell, groups)
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def _connection(client: str | None) -> SshConnection:

@@ -19,6 +19,9 @@ from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Reason, Verdict, refuse
 from secsign_gate.errors import AuditError, ConfigError, IdServerError, IdServerUnreachable, WireError
 
+# Nobody is pushed who is known to have left (law 9); what the door has said by now is heard within this time.
+LAST_CALL_SECONDS = 0.005
+
 
 async def decide(case: Case, door: Door, world: World) -> Verdict:
     """Decide one login: who is it, may they pass, does their phone agree. Put the verdict on record and return it."""
@@ -61,7 +64,9 @@ async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door,
     case.request = request
     before = settings.messages.before
     await door.tell(case.progress("asking", settings.push.wait_seconds, world.host, speak=before))
-    opening = asyncio.create_task(world.id_server.open(request))
+    id_server = world.id_server  # loads the client's libraries, time enough for a person to change their mind
+    await door.unless_it_leaves(asyncio.sleep(LAST_CALL_SECONDS))
+    opening = asyncio.create_task(id_server.open(request))
     approval: Approval | None = None
     try:
         case.auth_session = await door.unless_it_leaves(_shielded(opening))

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 FIRST_MESSAGE_SECONDS = 10.0
 KEY_LINES_SECONDS = 10.0
-_WORDS_OF_A_DOOR = frozenset({Reason.CLIENT_LEFT, Reason.INTERRUPTED, Reason.NO_SHELL})
+_WORDS_OF_A_DOOR = frozenset({Reason.CLIENT_LEFT, Reason.INTERRUPTED, Reason.NO_SHELL, Reason.INTERNAL_ERROR})
 
 
 class DoorLeftError(Exception):
@@ -47,7 +47,8 @@ class Door:
     async def find_key_lines(self, needles: tuple[bytes, ...], paths: list[str]) -> KeyLines:
         """Have the door read the user's key files. Raises WireError if it answers too late, DoorLeftError if not."""
         self._key_lines = asyncio.get_running_loop().create_future()
-        await self._send(FindKeyLines(list(needles), [path.encode("utf-8", "surrogateescape") for path in paths]))
+        names = [path.encode("utf-8", "surrogateescape") for path in paths]
+        await self._send(FindKeyLines(needles=list(needles), paths=names))
         try:
             async with asyncio.timeout(KEY_LINES_SECONDS):
                 return await self.unless_it_leaves(_result_of(self._key_lines))

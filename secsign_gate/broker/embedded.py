@@ -6,6 +6,7 @@ read; it lives in a session of its own, so that it can withdraw the push when th
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ def main() -> None:
     # The door waits for its child before it becomes the user's shell, which must not find one: let go of it now.
     if os.fork():
         os._exit(0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # this process will hold secrets; none may end in a core dump
     stream = socket.socket(fileno=0)
     asyncio.run(_main(stream, sys.argv[1]))
 

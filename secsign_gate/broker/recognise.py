@@ -77,8 +77,14 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
 
 def identify(case: Case) -> tuple[Account, SshConnection]:
     """Return who asks, and over which SSH connection; note it in `case`. Raises UnrecognisedError."""
-    account = _account(case.uid)
+    account = account_of(case.uid)
     case.account = account.name
+    logname = case.claim.logname.decode("utf-8", "surrogateescape")
+    if logname != account.name:
+        # Another name with the same uid has another home, shell, keys and phone, and its process cannot be told apart.
+        raise UnrecognisedError(
+            Reason.UNKNOWN_ACCOUNT, f"several accounts share the uid {case.uid}; give each a uid of its own"
+        )
     try:
         connection = parse_ssh_connection(case.claim.ssh_connection)
     except ClaimError as error:
@@ -92,22 +98,25 @@ def _methods(claim: Ask) -> tuple[AuthenticationMethod, ...]:
     return () if claim.started_by_key and not claim.auth_info else parse_auth_info(claim.auth_info)
 
 
-def _account(uid: int) -> Account:
-    """Return what the system's databases know of `uid`; never what the environment says."""
+def account_of(uid: int) -> Account:
+    """Return what the system's databases know of `uid`; never what the environment says. Raises UnrecognisedError."""
     try:
         entry = pwd.getpwuid(uid)
         numbers = os.getgrouplist(entry.pw_name, entry.pw_gid)
     except KeyError:
         raise UnrecognisedError(Reason.UNKNOWN_ACCOUNT, f"no account has the uid {uid}") from None
-    return Account(entry.pw_name, uid, entry.pw_dir, entry.pw_shell, tuple(_group_name(number) for number in numbers))
+    return Account(entry.pw_name, uid, entry.pw_dir, entry.pw_shell, group_names(numbers))
 
 
-def _group_name(number: int) -> str:
-    """Return the group's name; a group that has none matches no pattern that anybody would write."""
+def group_names(numbers: list[int]) -> tuple[str, ...]:
+    """Return the names of the groups; none at all if one of them has no name.
+
+    Which pattern a nameless group would match cannot be told, and one that it escapes could be `!ops`.
+    """
     try:
-        return grp.getgrgid(number).gr_name
+        return tuple(grp.getgrgid(number).gr_name for number in numbers)
     except KeyError:
-        return str(number)
+        return ()
 
 
 def _certificate(methods: tuple[AuthenticationMethod, ...]) -> Certificate | None:
@@ -145,7 +154,7 @@ async def _key_orders(  # noqa: PLR0913, PLR0917 - six facts meet here, and nowh
     circumstances = Circumstances(
         account_name=account.name,
         client_address=connection.client_address,
-        now=int(time.time()),
+        now=case.claim.auth_info_time or int(time.time()),
         trusted_keys=trusted,
         principals_lines=principals,
         elsewhere=sshd.authorized_keys_elsewhere,

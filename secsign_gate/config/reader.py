@@ -103,7 +103,7 @@ def users_file_named_in(path: str) -> str | None:
 
 def _absolute(path: str) -> str:
     """Return the absolute name, `..` kept: what is above a symbolic link is not what is above its name."""
-    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118 - pathlib would cost each login some milliseconds
+    return path if path.startswith("/") else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118 - pathlib would cost each login some milliseconds
 
 
 def _users_file(root: Table, folder: str) -> str:

@@ -8,7 +8,10 @@ IpNetwork = IPv4Network | IPv6Network
 
 
 class Account(NamedTuple):
-    """A Unix account as the password and group databases know it. `groups` are names, primary group first."""
+    """A Unix account as the password and group databases know it.
+
+    `groups` are names, primary group first; there are none where one of them has no name.
+    """
 
     name: str
     uid: int

@@ -162,7 +162,7 @@ class Conversation:
     def leave(self, why: str, detail: str = "") -> Answer:
         """Tell the broker that nothing will come of this login, and return that as an answer."""
         try:
-            self._send(Left(why).encode(), _LAST_WORD)
+            self._send(Left(why=why).encode(), _LAST_WORD)
         except BrokerUnavailable:
             pass  # it has gone as well
         return Answer(allowed=False, why=why, detail=detail)

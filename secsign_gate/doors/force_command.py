@@ -14,6 +14,7 @@ This process has the user's uid. It decides nothing and holds nothing worth taki
 import posix
 import sys
 from _stat import S_ISREG
+from time import time
 
 from secsign_gate.doors.ask_broker import Conversation
 from secsign_gate.doors.hand_over import NothingToExecError, hand_over, in_bytes
@@ -54,7 +55,8 @@ def main() -> "NoReturn":
     except (BrokerUnavailable, WireError) as error:
         answer = _no("broker_unavailable", str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal
-        answer = _no("internal_error", f"{type(error).__name__}: {error}")
+        sentence = f"{type(error).__name__}: {error}"
+        answer = conversation.leave("internal_error", sentence) if conversation else _no("internal_error", sentence)
     _refuse(answer, conversation, status)
 
 
@@ -126,25 +128,38 @@ def _value(environ: list[bytes], name: bytes) -> bytes | None:
 
 def _claim(line: CommandLine, environ: list[bytes]) -> Ask:
     """Say what sshd says of this login; the broker judges whether it makes sense."""
-    auth_info, problem = b"", ""
+    auth_info, written, problem = b"", 0, ""
     try:
-        auth_info = _auth_info(_value(environ, b"SSH_USER_AUTH"))
+        auth_info, written = _auth_info(_value(environ, b"SSH_USER_AUTH"))
     except ClaimError as error:
         problem = f"{error}; set ExposeAuthInfo yes in sshd_config"
     return Ask(
         door="force_command",
+        logname=_value(environ, b"LOGNAME") or b"",
         ssh_connection=_value(environ, b"SSH_CONNECTION") or b"",
         auth_info=auth_info,
+        auth_info_time=written,
         auth_info_problem=problem,
         command=_value(environ, b"SSH_ORIGINAL_COMMAND"),
-        terminal=posix.isatty(0) and posix.isatty(1) and posix.isatty(2),
+        terminal=_can_draw(_value(environ, b"TERM")),
         started_by_key=line.started_by_key,
         restricted_to=line.restricted_to,
     )
 
 
-def _auth_info(path: bytes | None) -> bytes:
-    """Read the file in which sshd lists what it verified. Raises ClaimError if it cannot be sshd's."""
+def _can_draw(term: bytes | None) -> bool:
+    """Tell whether there is a terminal that an access pass can be drawn on; a script's pty has no size."""
+    if not (posix.isatty(0) and posix.isatty(1) and posix.isatty(2)) or term in (None, b"", b"dumb", b"unknown"):
+        return False
+    columns, lines = posix.get_terminal_size(2)
+    return columns > 0 and lines > 0
+
+
+def _auth_info(path: bytes | None) -> tuple[bytes, int]:
+    """Read the file in which sshd lists what it verified, and when it wrote it, in seconds since the epoch.
+
+    Raises ClaimError if the file cannot be sshd's.
+    """
     if not path:
         raise ClaimError("SSH_USER_AUTH is missing")
     if not path.startswith(_AUTH_INFO_PREFIX) or b"/" in path[len(_AUTH_INFO_PREFIX) :]:
@@ -162,7 +177,7 @@ def _auth_info(path: bytes | None) -> bytes:
         posix.close(descriptor)
     if not 0 < len(content) <= _AUTH_INFO_LIMIT:
         raise ClaimError("the file that SSH_USER_AUTH names is empty or too long")
-    return content
+    return content, min(int(status.st_mtime), int(time()))
 
 
 def _no(why: str, detail: str = "") -> Answer:

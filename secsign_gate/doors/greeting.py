@@ -5,7 +5,7 @@ What PAM says comes first (pam_motd, pam_mail), once a connection; then the last
 
 import posix
 from _stat import S_ISDIR, S_ISREG
-from time import ctime
+from time import ctime, tzset
 
 from secsign_gate.wire import Answer
 
@@ -103,6 +103,7 @@ def _last_login(account: bytes, terminal: bytes) -> bytes:
             ours_seen = True
         elif not _is_a_window(host):
             posix.unsetenv(b"TZ")  # the clock on the wall is sshd's, not the user's
+            tzset()
             when = ctime(int.from_bytes(record[340:344], "little")).encode()
             return b"Last login: " + when + (b" from " + host if host else b"") + b"\r\n"
     return b""

@@ -4,6 +4,7 @@ import posix
 import pwd
 from _stat import S_ISREG
 
+from secsign_gate.errors import ClaimError
 from secsign_gate.wire import FindKeyLines, KeyLines
 
 _READ_OVER = b"\v\f\r"
@@ -15,19 +16,22 @@ def find_key_lines(wanted: FindKeyLines) -> KeyLines:
     """Return every line that contains one of the needles, file by file, in order, and which files are unsafe.
 
     Bytes over which sshd reads within a key are left out for the search. A file that is missing, unreadable or no
-    file is passed over, as sshd passes it over.
+    file is passed over, as sshd passes it over. Raises ClaimError for one that cannot be read to its end: what is not
+    seen could be what restricts the key.
     """
     found: list[tuple[bytes, int, bytes]] = []
     unsafe = []
     for path in wanted.paths:
         try:
             lines, is_unsafe = _matching(path, wanted.needles)
-        except (OSError, ValueError):  # ValueError: a name that no file can have
+        except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):  # ValueError: no file's name
             continue
+        except OSError as error:
+            raise ClaimError(f"{_printable(path)} cannot be read ({error.strerror}); try again") from None
         found += lines
         if lines and is_unsafe:
             unsafe.append(path)
-    return KeyLines(found, unsafe)
+    return KeyLines(lines=found, unsafe=unsafe)
 
 
 def _matching(path: bytes, needles: list[bytes]) -> tuple[list[tuple[bytes, int, bytes]], bool]:
@@ -49,10 +53,16 @@ def _content(descriptor: int) -> bytes:
         return b""
     pieces = []
     size = 0
-    while size <= _FILE_LIMIT and (piece := posix.read(descriptor, 1 << 20)):
+    while piece := posix.read(descriptor, 1 << 20):
         pieces.append(piece)
         size += len(piece)
+        if size > _FILE_LIMIT:
+            raise ClaimError(f"a key file is longer than {_FILE_LIMIT} bytes; shorten it")
     return b"".join(pieces)
+
+
+def _printable(path: bytes) -> str:
+    return path.decode("ascii", "backslashreplace")
 
 
 def _is_unsafe(descriptor: int) -> bool:

@@ -87,8 +87,11 @@ class Conversation(ssl.SSLObject):
     def _is_chunks_to_the_end(self, position: int) -> bool:
         """Whether the chunks from `position` on, which h11 found well-formed, are followed by nothing."""
         while True:
-            end_of_line = self._answer.index(b"\r\n", position)
-            size = int(self._answer[position:end_of_line].partition(b";")[0], 16)
+            end_of_line = self._answer.find(b"\r\n", position)
+            try:
+                size = int(self._answer[position:end_of_line].partition(b";")[0], 16)
+            except ValueError:  # no chunks begin here: an interim answer came before the one that h11 read
+                return False
             if size == 0:
                 return self._answer[end_of_line:] == b"\r\n\r\n"
             position = end_of_line + 2 + size + 2

@@ -79,10 +79,10 @@ class Screen:
         """Let the countdown go on and follow the window's size. To be called about once a second."""
         if self._progress is None:
             return
-        if self._lines_only:
-            self._say(self._progress)
-        else:
+        if not self._lines_only:
             self._draw(self._progress, now)
+        elif self._progress.stage != "asking":
+            self._say(self._progress)
 
     def end(self, sentence: str) -> None:
         """Take away everything drawn and leave `sentence` on a line of its own, or nothing if it is empty.

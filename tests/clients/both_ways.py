@@ -117,14 +117,18 @@ class BothWays:
 
         `pushes` is how many sessions it opens, each of which the phone is asked about.
         """
-        seen = {}
-        for at, expected in (("ungated", 0), ("gated", pushes)):
-            side = self._begin(at, self._accepting)
-            asked_before = len(self._accepting.auth_sessions())
-            seen[at] = (script(side), side.files())
-            assert len(self._accepting.auth_sessions()) - asked_before == expected
-        assert seen["gated"] == seen["ungated"]
-        return seen["gated"][0]
+        without = self.seen("ungated", script, pushes=0)
+        with_gate = self.seen("gated", script, pushes=pushes)
+        assert with_gate == without
+        return with_gate[0]
+
+    def seen(self, at: str, script: Callable[[Side], Any], *, pushes: int) -> tuple[Any, dict[str, str]]:
+        """Run `script` on one side and return what it saw and the files that there are then."""
+        side = self._begin(at, self._accepting)
+        asked_before = len(self._accepting.auth_sessions())
+        seen = script(side)
+        assert len(self._accepting.auth_sessions()) - asked_before == pushes
+        return seen, side.files()
 
     def denied(self, script: Callable[[Side], Any]) -> Any:
         """Run `script` while the phone denies. Raises AssertionError if a file came to either end, or changed."""

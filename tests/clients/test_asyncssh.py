@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from asyncssh import SSHClientConnection
     from both_ways import BothWays, Side
+    from gate import Gate
 
 
 def connected(
@@ -99,3 +100,19 @@ def test_terminal(both: BothWays) -> None:
     assert b"25 90\r\n" in output
     assert b"20 70\r\n" in output
     assert status == 5
+
+
+async def signalled(side: Side, connection: SSHClientConnection) -> list[Any]:
+    del side
+    process = await connection.create_process("trap 'echo caught' TERM; echo ready; read line; echo $line")
+    await process.stdout.readuntil("ready\n")
+    process.send_signal("TERM")
+    process.stdin.write("the end\n")
+    done = await process.wait()
+    return [done.stdout, done.exit_status]
+
+
+def test_signals_are_what_sshd_keeps_from_a_forced_command(both: BothWays, host: Gate) -> None:
+    assert both.seen("ungated", connected(signalled), pushes=0)[0] == ["caught\nthe end\n", 0]
+    assert both.seen("gated", connected(signalled), pushes=1)[0] == ["the end\n", 0]
+    host.sshd.wait_for_log("refusing to send signal TERM to forced-command session")

@@ -47,7 +47,8 @@ def auth_info(person: Person, content: bytes | None = None) -> str:
 
 def environment(person: Person, command: str | None) -> dict[str, str]:
     """Return what sshd tells a forced command that the drop-in starts."""
-    variables = {"SSH_CONNECTION": SSH_CONNECTION, "SSH_USER_AUTH": auth_info(person), "HOME": "/nonexistent"}
+    variables = {"SSH_CONNECTION": SSH_CONNECTION, "SSH_USER_AUTH": auth_info(person), "LOGNAME": person.account}
+    variables["HOME"] = "/nonexistent"
     return variables if command is None else variables | {"SSH_ORIGINAL_COMMAND": command}
 
 

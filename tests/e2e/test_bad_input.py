@@ -265,13 +265,15 @@ PUSHED = Progress(
     access_pass=b"",
     speak=False,
 )
-PUSHED_FOR_NO_TIME = Progress(**{name: getattr(PUSHED, name) for name in Progress.__slots__} | {"seconds_left": 0})
+PUSHED_FOR_NO_TIME = Progress(**{name: getattr(PUSHED, name) for name in Progress.FIELDS} | {"seconds_left": 0})
 YES = Answer(allowed=True, why="approved", command=b"touch ~/proof; echo ran")
 ASK = Ask(
     door="force_command",
     ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
     auth_info=b"",
+    auth_info_time=0,
     auth_info_problem="",
+    logname=b"alice",
     command=None,
     terminal=False,
     started_by_key=False,
@@ -291,8 +293,8 @@ ASK = Ask(
         ([b"\0\0\0\1\x2a"], ["unknown kind 42"]),
         ([b"\0\0\0\2" + YES.encode()[4:6]], ["shorter than it says"]),
         ([ASK], ["not for a door"]),
-        ([KeyLines([], [])], ["not for a door"]),
-        ([Left("client_left")], ["not for a door"]),
+        ([KeyLines(lines=[], unsafe=[])], ["not for a door"]),
+        ([Left(why="client_left")], ["not for a door"]),
         ([ASK, YES], ["not for a door"]),
     ],
 )
@@ -343,7 +345,7 @@ def test_key_files_that_are_no_files_are_passed_over(gate: Gate) -> None:
         login = door(alice, options=broker.option)
         stream = broker.accept()
         stream.receive()
-        stream.send(FindKeyLines([b"AAAA"], [path.encode() for path in paths]))
+        stream.send(FindKeyLines(needles=[b"AAAA"], paths=[path.encode() for path in paths]))
         found = stream.receive()
         stream.send(Answer(allowed=False, why="key_not_found"))
         assert login.outcome().status == REFUSED

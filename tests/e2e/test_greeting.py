@@ -98,8 +98,7 @@ def test_pams_words_are_shown_as_pam_shows_them(dora: Person) -> None:
     shown = {}
     for name, change in STEPS.items():
         change()
-        logins = [dora.ssh(at=at, options=["-T"]) for at in SERVERS]
-        without, with_gate = (login.outcome() for login in logins)
+        without, with_gate = (dora.ssh(at=at, options=["-T"]).outcome() for at in SERVERS)
         assert (name, with_gate) == (name, without)
         shown[name] = without.stdout
     assert len(set(shown.values())) == len(STEPS)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gate import Gate, Person
     from terminal import Terminal
 
-SHELLS = ("alice", "zoe", "felix", "tina", "dora", "kim")
+SHELLS = ("alice", "zoe", "felix", "tina", "kim")
 PLANTED = (
     *(".bashrc", ".bash_profile", ".profile", ".zshenv", ".zprofile", ".zshrc", ".zlogin"),
     *(".tcshrc", ".login", ".kshrc", ".shrc", ".ssh/rc"),

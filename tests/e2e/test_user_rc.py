@@ -10,6 +10,8 @@ from gate import Gate, Person
 from session_facts import let_everybody_in
 from ssh_client import make_key
 
+from secsign_gate.core.verdict import Reason
+
 SERVERS = ("ungated", "gated")
 # All that a script can notice, less what is drawn anew for every login.
 NOTICE = r"""
@@ -120,6 +122,17 @@ def test_sshd_says_whether_it_may_run(gate: Gate) -> None:
     gate.more_settings = "PermitUserRC no"
     alice = gate.user("alice")
     assert [ran(alice, at) for at in SERVERS] == [False, False]
+
+
+def test_the_hosts_own_script_is_sshds_and_runs_before_the_gate(gate: Gate) -> None:
+    """A limit that the README names. It is root's, and sshd would run it for every login, with ~/.ssh/rc in its place."""
+    script = Path("/etc/ssh/sshrc")
+    script.write_text("cd /home/alice; touch sshrc-ran\n")
+    try:
+        assert gate.user("alice").ssh("true").refused(Reason.NO_SECSIGN_ID)
+        assert gate.user("alice").has("sshrc-ran")
+    finally:
+        script.unlink()
 
 
 def ran(person: Person, at: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,9 @@ QUESTION = wire.Ask(
     door="force_command",
     ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
     auth_info=b"password\n",
+    auth_info_time=0,
     auth_info_problem="",
+    logname=pwd.getpwuid(os.getuid()).pw_name.encode(),
     command=b"uptime",
     terminal=False,
     started_by_key=False,
@@ -305,11 +308,11 @@ def test_a_door_that_does_not_say_what_is_in_the_key_files(visited: Visited, mon
 
 OUT_OF_TURN: list[wire.Message] = [
     QUESTION,
-    wire.KeyLines([], []),
-    wire.FindKeyLines([], []),
+    wire.KeyLines(lines=[], unsafe=[]),
+    wire.FindKeyLines(needles=[], paths=[]),
     wire.Answer(allowed=True, why="approved"),
-    wire.Left("denied_on_phone"),
-    wire.Left("client_left"),
+    wire.Left(why="denied_on_phone"),
+    wire.Left(why="client_left"),
 ]
 
 
@@ -340,7 +343,7 @@ def test_what_the_door_says_after_a_yes_is_on_record(
         visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
         await visit.answer()
         if last_word is not None:
-            visit.say(wire.Left(last_word))
+            visit.say(wire.Left(why=last_word))
         await visit.end()
         assert visit.records.said() == ["verdict: approved", *more]
 
@@ -376,4 +379,4 @@ def test_a_question_of_another_version_is_told_so() -> None:
 
 
 def changed(question: wire.Ask, **fields: Any) -> wire.Ask:
-    return wire.Ask(**{name: getattr(question, name) for name in question.__slots__} | fields)
+    return wire.Ask(**{name: getattr(question, name) for name in question.FIELDS} | fields)

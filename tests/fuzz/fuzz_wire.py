@@ -21,14 +21,16 @@ MESSAGES: tuple[wire.Message, ...] = (
         door="force_command",
         ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
         auth_info=b"publickey ssh-ed25519 AAAA\n",
+        auth_info_time=1,
         auth_info_problem="",
+        logname=b"alice",
         command=b"printf '\xff\xfe'",
         terminal=False,
         started_by_key=True,
         restricted_to=b"",
     ),
-    wire.FindKeyLines([b"AAAA", b"BBBB"], [PATH]),
-    wire.KeyLines([(PATH, 3, b"ssh-ed25519 AAAA\xff"), (PATH, 2**32 - 1, b"")], [PATH]),
+    wire.FindKeyLines(needles=[b"AAAA", b"BBBB"], paths=[PATH]),
+    wire.KeyLines(lines=[(PATH, 3, b"ssh-ed25519 AAAA\xff"), (PATH, 2**32 - 1, b"")], unsafe=[PATH]),
     wire.Progress(
         stage="pushed",
         account="alice",
@@ -45,13 +47,13 @@ MESSAGES: tuple[wire.Message, ...] = (
         why="approved",
         reference="7F3K",
         waited=4,
-        program=(b"/usr/lib/openssh/sftp-server", b"-l"),
+        program=[b"/usr/lib/openssh/sftp-server", b"-l"],
         command=b"",
         original_command=b"uptime",
-        motd_files=(b"/etc/motd",),
+        motd_files=[b"/etc/motd"],
         last_login=True,
     ),
-    wire.Left("client_left"),
+    wire.Left(why="client_left"),
 )
 SEEDS = (*(message.encode() for message in MESSAGES), b"".join(message.encode() for message in MESSAGES))
 NUMBERS = (0, 1, 2, 3, 4, 5, 8, 64, 255, 256, 4096, 4097, wire.MAX_FRAME, wire.MAX_FRAME + 1, 2**31, 2**32 - 1)
@@ -85,7 +87,7 @@ def one(data: bytes) -> tuple[str, ...]:
 
 def _shape(message: wire.Message) -> str:
     """Return what makes a message another one, without what stands in it."""
-    values = (getattr(message, name) for name in message.__slots__)
+    values = (getattr(message, name) for name in message.FIELDS)
     return type(message).__name__ + " ".join("-" if value in (None, b"", "", (), []) else "+" for value in values)
 
 

@@ -25,6 +25,6 @@ def test_the_target_notices_a_reader_that_crashes(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_target_notices_a_reader_that_misreads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secsign_gate.doors.ask_broker.decode", lambda _frame: wire.Left("somebody"))
+    monkeypatch.setattr("secsign_gate.doors.ask_broker.decode", lambda _frame: wire.Left(why="somebody"))
     with pytest.raises(AssertionError):
         fuzz_wire.one(fuzz_wire.SEEDS[0])

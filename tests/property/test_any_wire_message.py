@@ -21,7 +21,9 @@ asks = st.builds(
     door=texts,
     ssh_connection=octets,
     auth_info=octets,
+    auth_info_time=numbers,
     auth_info_problem=texts,
+    logname=octets,
     command=st.none() | octets,
     terminal=flags,
     started_by_key=flags,
@@ -35,12 +37,12 @@ answers = st.builds(
     reference=texts,
     waited=numbers,
     speak=flags,
-    program=lists.map(tuple),
+    program=lists,
     command=st.none() | octets,
     original_command=st.none() | octets,
     keep_auth_info=flags,
     user_rc=flags,
-    motd_files=lists.map(tuple),
+    motd_files=lists,
     mail_notice=flags,
     last_login=flags,
 )
@@ -56,14 +58,19 @@ progress = st.builds(
     access_pass=octets,
     speak=flags,
 )
-key_lines = st.builds(wire.KeyLines, st.lists(st.tuples(octets, numbers, octets), max_size=5), lists)
+key_lines = st.builds(wire.KeyLines, lines=st.lists(st.tuples(octets, numbers, octets), max_size=5), unsafe=lists)
 messages = st.one_of(
-    asks, answers, progress, key_lines, st.builds(wire.FindKeyLines, lists, lists), st.builds(wire.Left, texts)
+    asks,
+    answers,
+    progress,
+    key_lines,
+    st.builds(wire.FindKeyLines, needles=lists, paths=lists),
+    st.builds(wire.Left, why=texts),
 )
 
 
 def facts(message: wire.Message) -> tuple[object, ...]:
-    return (type(message), *(getattr(message, name) for name in message.__slots__))
+    return (type(message), *(getattr(message, name) for name in message.FIELDS))
 
 
 @given(st.lists(messages, max_size=4), st.lists(st.integers(0, 400), max_size=8))

@@ -217,7 +217,10 @@ def test_no_terminal_type_at_all_is_a_dumb_terminal() -> None:
     with emulated_terminal() as terminal:
         screen = Screen(terminal.fd, {})
         screen.show(progress(stage="asking"), 0.0)
-        screen.tick(1.0)  # the ID server takes its time: the person should not look at nothing
+        screen.tick(1.0)  # nothing to accept yet: the one line is for when there is
+        assert not terminal.raw
+        screen.show(progress(stage="pushed"), 1.0)
+        screen.tick(2.0)
         screen.end("")
         assert b"\x1b" not in terminal.raw
         assert terminal.raw.count(b"\n") == 1

@@ -9,7 +9,9 @@ ASK = wire.Ask(
     door="force_command",
     ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
     auth_info=b"publickey ssh-ed25519 AAAA\n",
+    auth_info_time=1,
     auth_info_problem="",
+    logname=b"alice",
     command=b"printf '\xff\xfe'",
     terminal=False,
     started_by_key=False,
@@ -31,28 +33,29 @@ ANSWER = wire.Answer(
     why="approved",
     reference="7F3K",
     waited=4,
-    program=(b"/usr/lib/openssh/sftp-server", b"-l"),
+    program=[b"/usr/lib/openssh/sftp-server", b"-l"],
     command=b"",
     original_command=b"uptime",
     user_rc=True,
-    motd_files=(b"/etc/motd",),
+    motd_files=[b"/etc/motd"],
     mail_notice=True,
     last_login=True,
 )
 MESSAGES = [
     ASK,
-    wire.FindKeyLines([b"AAAA"], [b"/home/alice/.ssh/authorized_keys"]),
+    wire.FindKeyLines(needles=[b"AAAA"], paths=[b"/home/alice/.ssh/authorized_keys"]),
     wire.KeyLines(
-        [(b"/home/alice/.ssh/authorized_keys", 3, b"ssh-ed25519 AAAA\xff")], [b"/home/alice/.ssh/authorized_keys"]
+        lines=[(b"/home/alice/.ssh/authorized_keys", 3, b"ssh-ed25519 AAAA\xff")],
+        unsafe=[b"/home/alice/.ssh/authorized_keys"],
     ),
     PROGRESS,
     ANSWER,
-    wire.Left("client_left"),
+    wire.Left(why="client_left"),
 ]
 
 
 def fields(message):
-    return {name: getattr(message, name) for name in message.__slots__}
+    return {name: getattr(message, name) for name in message.FIELDS}
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
@@ -115,7 +118,7 @@ def test_a_boolean_is_0_or_1():
 
 
 def test_a_list_cannot_be_absurdly_long():
-    frame = bytes([wire.KEY_LINES]) + (2**32 - 1).to_bytes(4, "big")
+    frame = bytes([wire.KeyLines.NUMBER]) + (2**32 - 1).to_bytes(4, "big")
     with pytest.raises(WireError, match="lists"):
         wire.decode(frame)
 
@@ -128,6 +131,6 @@ def test_door_and_broker_of_different_versions_do_not_talk():
 
 
 def test_text_is_utf_8():
-    frame = bytes([wire.LEFT]) + (1).to_bytes(4, "big") + b"\xff"
+    frame = bytes([wire.Left.NUMBER]) + (1).to_bytes(4, "big") + b"\xff"
     with pytest.raises(WireError, match="UTF-8"):
         wire.decode(frame)
