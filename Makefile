@@ -4,10 +4,11 @@ PYTHON := /usr/bin/python3 -E -s -B
 HOST := tests/private_host
 EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
+SSH2 := ssh2@1.17.0
 HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check benchmark regress clean
+.PHONY: help venv demo test check benchmark regress clients clean
 
 help:
 	@echo 'make demo    a real sshd with the gate, a phone in your browser, a shell once you accept'
@@ -17,6 +18,7 @@ help:
 	@echo 'make check   format, lint and types'
 	@echo 'make benchmark  what the gate costs, beside what it is compared with (ROUNDS=60)'
 	@echo 'make regress    OpenSSH'"'"'s own regression suite, each test without the gate and with it (TESTS="connect scp")'
+	@echo 'make clients    other SSH clients through the gate: PuTTY, dropbear, lftp, paramiko, git, ansible and more'
 	@echo 'make clean   removes what these commands made: .venv, .cache and the like'
 	@echo
 	@echo 'On a fresh Debian 12 nothing has to be installed first: packages are unpacked into .cache, not installed.'
@@ -44,6 +46,12 @@ benchmark: venv
 
 regress: venv
 	@$(PYTHON) $(HOST)/enter.py --with clients -- python3 tests/openssh_regress/run.py $(TESTS)
+
+clients: venv
+	@if command -v npm >/dev/null && ! test -d .cache/node/node_modules/ssh2; then \
+	    npm install --prefix .cache/node --cache .cache/npm --ignore-scripts --omit=optional --no-audit --no-fund \
+	        --loglevel=error $(SSH2); fi
+	@$(PYTHON) $(HOST)/enter.py --with host --with clients -- pytest tests/clients $(PYTEST_ARGUMENTS)
 
 clean:
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -12,7 +12,16 @@ T = TypeVar("T")
 
 FIRST_MESSAGE_SECONDS = 10.0
 KEY_LINES_SECONDS = 10.0
-_WORDS_OF_A_DOOR = frozenset({Reason.CLIENT_LEFT, Reason.INTERRUPTED, Reason.NO_SHELL, Reason.INTERNAL_ERROR})
+_WORDS_OF_A_DOOR = frozenset(
+    {
+        Reason.CLIENT_LEFT,
+        Reason.INTERRUPTED,
+        Reason.NO_SHELL,
+        Reason.CLAIM_UNUSABLE,
+        Reason.BROKER_UNAVAILABLE,
+        Reason.INTERNAL_ERROR,
+    }
+)
 
 
 class DoorLeftError(Exception):

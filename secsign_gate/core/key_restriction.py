@@ -83,7 +83,7 @@ def _orders_of(key: PublicKey, found: tuple[FoundLine, ...], circumstances: Circ
         if possibility.sure is Answer.YES:
             break
     if not possibilities:
-        if circumstances.elsewhere == "unrestricted":
+        if circumstances.elsewhere == "unrestricted" and not any(map(_is_unreadable, found)):
             return own
         raise KeyRestrictionError(
             Reason.KEY_NOT_FOUND,
@@ -162,6 +162,15 @@ def _canonical(key: PublicKey) -> bytes:
         return canonical(key.blob)
     except EncodingError as error:
         raise KeyRestrictionError(Reason.AUTH_INFO_UNUSABLE, f"the key of this login is malformed: {error}") from None
+
+
+def _is_unreadable(found_line: FoundLine) -> bool:
+    """Tell whether the line is none that this program understands; a newer sshd might, and be restricted by it."""
+    try:
+        parse_key_line(found_line.line)
+    except KeyLineError:
+        return True
+    return False
 
 
 def _readable(found_line: FoundLine) -> KeyLine | None:

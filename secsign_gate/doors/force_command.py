@@ -45,18 +45,18 @@ def main() -> "NoReturn":
             answer = conversation.finish(answer)
         if answer.allowed:
             hand_over(answer, environ)
+        _refuse(answer, conversation)
     except NothingToExecError as error:
-        answer = conversation.leave("no_shell", str(error)) if conversation else _no("no_shell", str(error))
-        status = error.exit_status
+        why, detail, status = "no_shell", str(error), error.exit_status
     except ConfigError as error:
-        answer = _no("configuration_error", str(error))
+        why, detail = "configuration_error", str(error)
     except ClaimError as error:
-        answer = _no("claim_unusable", str(error))
+        why, detail = "claim_unusable", str(error)
     except (BrokerUnavailable, WireError) as error:
-        answer = _no("broker_unavailable", str(error))
+        why, detail = "broker_unavailable", str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal
-        sentence = f"{type(error).__name__}: {error}"
-        answer = conversation.leave("internal_error", sentence) if conversation else _no("internal_error", sentence)
+        why, detail = "internal_error", f"{type(error).__name__}: {error}"
+    answer = conversation.leave(why, detail) if conversation else Answer(allowed=False, why=why, detail=detail)
     _refuse(answer, conversation, status)
 
 
@@ -115,7 +115,13 @@ def _environ_block() -> list[bytes]:
             pieces.append(piece)
     finally:
         posix.close(descriptor)
-    return [entry for entry in b"".join(pieces).split(b"\0") if entry]
+    block = b"".join(pieces)
+    environ = [entry for entry in block.split(b"\0") if entry]
+    if block.isascii():
+        return environ
+    from secsign_gate.doors.fish_environ import as_sshd_gave_it  # noqa: PLC0415 - only one shell needs it
+
+    return as_sshd_gave_it(environ)
 
 
 def _value(environ: list[bytes], name: bytes) -> bytes | None:
@@ -151,7 +157,10 @@ def _can_draw(term: bytes | None) -> bool:
     """Tell whether there is a terminal that an access pass can be drawn on; a script's pty has no size."""
     if not (posix.isatty(0) and posix.isatty(1) and posix.isatty(2)) or term in (None, b"", b"dumb", b"unknown"):
         return False
-    columns, lines = posix.get_terminal_size(2)
+    try:
+        columns, lines = posix.get_terminal_size(2)
+    except OSError:
+        return False  # it has gone since
     return columns > 0 and lines > 0
 
 
@@ -180,11 +189,7 @@ def _auth_info(path: bytes | None) -> tuple[bytes, int]:
     return content, min(int(status.st_mtime), int(time()))
 
 
-def _no(why: str, detail: str = "") -> Answer:
-    return Answer(allowed=False, why=why, detail=detail)
-
-
-def _refuse(answer: Answer, conversation: Conversation | None, status: int | None) -> "NoReturn":
+def _refuse(answer: Answer, conversation: Conversation | None, status: int | None = None) -> "NoReturn":
     """Say why in one sentence and end."""
     from secsign_gate.doors.waiting import Waiting  # noqa: PLC0415 - words are for those who are kept out
 

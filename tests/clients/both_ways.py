@@ -1,10 +1,11 @@
-"""The language of the client tests: one script, run on a host without the gate and with it, and all that is seen compared.
+"""The language of the client tests: one script, run on a host without the gate and with it, and all it saw compared.
 
-def putty(side: Side) -> Seen:
-    return [side.run("plink", *side.putty, "uname"), side.run("pscp", …)]
+def git(side: Side) -> list[Outcome]:
+    return [side.run("git", "clone", "server:project.git", GIT_SSH_COMMAND=side.ssh)]
 
-def test_putty(both: BothWays) -> None:
-    both.same(putty, pushes=2)
+def test_git(both: BothWays) -> None:
+    both.same(git, pushes=1)
+    both.denied(git)
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from running_simulator import RunningSimulator
 
 LONGEST_WAIT = 180.0  # seconds; a guard against hanging, never an expectation
-ANNOUNCED = re.compile(
-    rb"secsign-gate: accept \w+@private-host on the phone of SecSign ID \S+ within \d+ s(; the picture [a-z ]+)?\r?\n"
-)
+ANNOUNCED = re.compile(rb"secsign-gate: accept \w+@private-host on the phone of SecSign ID \S+ within \d+ s\n")
 # For shells with a terminal: what it is like, and again after a key.
 TYPED = b"stty size; stty -a; echo $TERM $LC_PAPER; echo en''ded; read key; stty size; exit 5\n"
 ENDED = b"ended\r\n"
@@ -44,10 +43,10 @@ class Side(NamedTuple):
     port: int
     account: str
     home: Path  # on the server
-    folder: Path  # where clients are run; holds the same at the beginning of each run: data.bin
-    settings: Path  # of ssh_config(5), with a Host named `server`
+    folder: Path  # where clients are run; begins with data.bin and tree/, the home with remote.bin and folder/
+    settings: Path  # of ssh_config(5), with a Host named `server`; the folder around it is the clients' home
     key: Path
-    accepted: bool = True
+    accepted: bool = True  # by the phone
     host: str = "127.0.0.1"
 
     def run(self, *command: str | Path, stdin: bytes = b"", status: int = 0, **environment: str) -> Outcome:
@@ -82,9 +81,9 @@ class Side(NamedTuple):
         return f"ssh -F {self.settings}"
 
     def files(self) -> dict[str, str]:
-        """Return the checksums of all files at both ends; what git keeps for itself is for git to judge."""
+        """Return modes and checksums of all files at both ends; what git keeps for itself is for git to judge."""
         return {
-            f"{place}:{path.relative_to(top)}": hashlib.sha256(path.read_bytes()).hexdigest()
+            f"{place}:{path.relative_to(top)}": f"{path.stat().st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
             for place, top in (("client", self.folder), ("server", self.home))
             for path in sorted(top.rglob("*"))
             if path.is_file() and not any(part.endswith(".git") for part in path.parts)
@@ -92,7 +91,7 @@ class Side(NamedTuple):
 
 
 def in_short(said: bytes) -> bytes:
-    """Return what a client said less the line that the gate announces; of much, only what tells it from other things."""
+    """Return what a client said, less the line that the gate announces; of much, only its length and checksum."""
     rest = ANNOUNCED.sub(b"", said)
     return rest if len(rest) < MUCH else f"{len(rest)} bytes: {hashlib.sha256(rest).hexdigest()}".encode()
 
@@ -130,11 +129,13 @@ class BothWays:
         assert len(self._accepting.auth_sessions()) - asked_before == pushes
         return seen, side.files()
 
-    def denied(self, script: Callable[[Side], Any]) -> Any:
+    def denied(self, script: Callable[[Side], Any], prepare: Callable[[Side], None] | None = None) -> Any:
         """Run `script` while the phone denies. Raises AssertionError if a file came to either end, or changed."""
-        side = self._begin("gated", self._denying)._replace(accepted=False)
+        side = self._begin("gated", self._denying)
+        if prepare:
+            prepare(side)
         before, asked_before = side.files(), len(self._denying.auth_sessions())
-        seen = script(side)
+        seen = script(side._replace(accepted=False))
         assert side.files() == before
         assert len(self._denying.auth_sessions()) > asked_before
         return seen

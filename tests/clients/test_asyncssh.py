@@ -112,7 +112,7 @@ async def signalled(side: Side, connection: SSHClientConnection) -> list[Any]:
     return [done.stdout, done.exit_status]
 
 
-def test_signals_are_what_sshd_keeps_from_a_forced_command(both: BothWays, host: Gate) -> None:
+def test_signals_are_what_sshd_keeps_from_a_forced_command(both: BothWays, gate: Gate) -> None:
     assert both.seen("ungated", connected(signalled), pushes=0)[0] == ["caught\nthe end\n", 0]
     assert both.seen("gated", connected(signalled), pushes=1)[0] == ["the end\n", 0]
-    host.sshd.wait_for_log("refusing to send signal TERM to forced-command session")
+    gate.sshd.wait_for_log("refusing to send signal TERM to forced-command session")

@@ -24,33 +24,31 @@ def make_repositories(side: Side) -> None:
     """An empty one on the server, and `ours` with a commit."""
     bare = ["git", "init", "--quiet", "--bare", "--initial-branch=main", str(side.home / "project.git")]
     subprocess.run(["runuser", "-u", side.account, "--", *bare], check=True)
-    local = side._replace(accepted=True)
-    git(local, "init", "--quiet", "ours.git")
-    shutil.copy(side.folder / "data.bin", side.folder / "ours.git")
-    git(local, "-C", "ours.git", "add", "data.bin")
-    git(local, "-C", "ours.git", "commit", "--quiet", "--message=one")
+    git(side, "init", "--quiet", "ours")
+    shutil.copy(side.folder / "data.bin", side.folder / "ours")
+    git(side, "-C", "ours", "add", "data.bin")
+    git(side, "-C", "ours", "commit", "--quiet", "--message=one")
 
 
 def exchange(side: Side) -> list[Outcome]:
     make_repositories(side)
     return [
-        git(side, "-C", "ours.git", "push", "--porcelain", "server:project.git", "main", "main:other"),
+        git(side, "-C", "ours", "push", "--porcelain", "server:project.git", "main", "main:other"),
         git(side, "clone", "server:project.git", "theirs"),
         git(side, "-C", "theirs", "commit", "--quiet", "--allow-empty", "--message=two"),
         git(side, "-C", "theirs", "push", "--porcelain", "origin", "main", ":other"),
-        git(side, "-C", "ours.git", "fetch", "--quiet", "server:project.git", "main"),
-        git(side, "-C", "ours.git", "log", "--format=%H %s", "FETCH_HEAD"),
+        git(side, "-C", "ours", "fetch", "--quiet", "server:project.git", "main"),
+        git(side, "-C", "ours", "log", "--format=%H %s", "FETCH_HEAD"),
         git(side, "-C", "theirs", "fsck", "--full"),
     ]
 
 
 def refused(side: Side) -> None:
-    make_repositories(side)
-    git(side, "-C", "ours.git", "push", "server:project.git", "main")
+    git(side, "-C", "ours", "push", "server:project.git", "main")
     git(side, "clone", "server:project.git", "theirs")
     assert not list((side.home / "project.git").glob("objects/*/*"))
 
 
 def test_git(both: BothWays) -> None:
     both.same(exchange, pushes=4)
-    both.denied(refused)
+    both.denied(refused, make_repositories)

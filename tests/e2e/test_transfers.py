@@ -106,7 +106,7 @@ FLAGS = {
     "in another folder": ("-d /tmp", 'pwd\nmkdir "of sftp"\nrmdir "of sftp"\n'),
     "read only": ("-R", "pwd\nmkdir no\n"),
     "without some requests": ("-P mkdir,rename -l VERBOSE -f AUTH", "mkdir no\n"),
-    "with a umask": ("-u 0077", "mkdir yes\nls -l yes/..\nrmdir yes\n"),
+    "with a umask": ("-u 0027", "mkdir NAME\n"),
     "wrong": ("-Z", "pwd\n"),
 }
 
@@ -119,13 +119,20 @@ def test_sftp_servers_obey_their_flags(gate: Gate, server: str) -> None:
     gate.more_settings = "\n".join(lines)
     alice = gate.user("alice")
     outcomes = {
-        at: [alice.sftp(batch, "-s", f"s{number}", at=at) for number, (_, batch) in enumerate(FLAGS.values())]
+        at: [
+            alice.sftp(batch.replace("NAME", at), "-s", f"s{number}", at=at).outcome()
+            for number, (_, batch) in enumerate(FLAGS.values())
+        ]
         for at in SERVERS
     }
-    seen = {at: [(login.outcome().status, login.outcome().stdout) for login in outcomes[at]] for at in SERVERS}
+    seen = {
+        at: [(outcome.status, outcome.stdout.replace(at.encode(), b"NAME")) for outcome in outcomes[at]]
+        for at in SERVERS
+    }
     assert seen["gated"] == seen["ungated"]
     assert [status for status, _ in seen["gated"]][:4] == [0, 1, 1, 0]
     assert seen["gated"][-1][0] != 0
+    assert [(alice.home / at).stat().st_mode & 0o777 for at in SERVERS] == [0o750] * 2
 
 
 def test_a_start_up_file_that_talks_disturbs_what_it_disturbs_without(gate: Gate) -> None:

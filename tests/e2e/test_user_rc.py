@@ -125,7 +125,7 @@ def test_sshd_says_whether_it_may_run(gate: Gate) -> None:
 
 
 def test_the_hosts_own_script_is_sshds_and_runs_before_the_gate(gate: Gate) -> None:
-    """A limit that the README names. It is root's, and sshd would run it for every login, with ~/.ssh/rc in its place."""
+    """A limit that the README names: it is root's, and sshd starts it for everybody, also if there is a ~/.ssh/rc."""
     script = Path("/etc/ssh/sshrc")
     script.write_text("cd /home/alice; touch sshrc-ran\n")
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from secsign_gate.config import Settings, load_settings
+from secsign_gate.core.authorized_keys import parse_key_line
 from secsign_gate.directory.users_file import load_users
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -117,3 +118,21 @@ def test_the_examples_hold_no_private_key() -> None:
     texts = [path.read_bytes() for path in EXAMPLES.rglob("*") if path.is_file()]
     assert texts
     assert not [text for text in texts if b"PRIVATE KEY" in text]
+
+
+@pytest.mark.parametrize(("name", "words"), [("own-account", "--started-by-key"), ("backup-robot", "rrsync")])
+def test_the_example_key_lines_are_restricted_as_they_say(name: str, words: str) -> None:
+    lines = [parse_key_line(line) for line in (EXAMPLES / f"authorized_keys.{name}").read_bytes().splitlines()]
+    (line,) = [line for line in lines if line is not None]
+    assert line.options.force_command is not None
+    assert words in line.options.force_command.decode()
+    assert not line.options.permits("port-forwarding")
+
+
+def test_the_backups_key_runs_what_its_exemption_names(installed: Path) -> None:
+    lines = (EXAMPLES / "authorized_keys.backup-robot").read_text().splitlines()
+    exemption = [line.removeprefix("#").strip() for line in lines if line.startswith("#   ")]
+    settings = load(installed, (EXAMPLES / "secsign-gate.minimal.toml").read_text() + "\n".join(exemption) + "\n")
+    key = parse_key_line(lines[-1].encode())
+    assert key is not None
+    assert [rule.command for rule in settings.policy.exempt_commands] == [key.options.force_command]
