@@ -5,7 +5,8 @@ HOST := tests/private_host
 EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
 SSH2 := ssh2@1.17.0
-HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py))
+HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py)) \
+    tests/clients/both_ways.py
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check benchmark regress clients clean

@@ -1,9 +1,12 @@
-"""What tests of all kinds share: where the modules are that they import, and that parallel tests do not meet."""
+"""What tests of all kinds share: where their modules are, that no test hangs, and that parallel ones do not meet."""
 
 import os
+import signal
 import socket
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -27,3 +30,26 @@ def pytest_configure(config: pytest.Config) -> None:
     del config
     if "PYTEST_XDIST_WORKER" in os.environ and socket.gethostname() == "private-host":
         take_own_corner()
+
+
+LONGEST_TEST = 300  # seconds; many times what the slowest needs on a busy machine
+
+
+class HangError(BaseException):
+    """A test did not end. No `except Exception` on its way holds this up."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Fail a test that hangs, so that the others are run and the whole ends."""
+
+    def give_up(*_: object) -> NoReturn:
+        raise HangError(f"it took more than {LONGEST_TEST} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST_TEST)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

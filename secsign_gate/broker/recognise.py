@@ -79,17 +79,20 @@ def identify(case: Case) -> tuple[Account, SshConnection]:
     """Return who asks, and over which SSH connection; note it in `case`. Raises UnrecognisedError."""
     account = account_of(case.uid)
     case.account = account.name
+    try:
+        case.connection = connection = parse_ssh_connection(case.claim.ssh_connection)
+    except ClaimError as error:
+        raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
     logname = case.claim.logname.decode("utf-8", "surrogateescape")
+    if not logname:
+        raise UnrecognisedError(
+            Reason.CLAIM_UNUSABLE, "LOGNAME is missing, which sshd sets; check SetEnv in sshd_config"
+        )
     if logname != account.name:
         # Another name with the same uid has another home, shell, keys and phone, and its process cannot be told apart.
         raise UnrecognisedError(
             Reason.UNKNOWN_ACCOUNT, f"several accounts share the uid {case.uid}; give each a uid of its own"
         )
-    try:
-        connection = parse_ssh_connection(case.claim.ssh_connection)
-    except ClaimError as error:
-        raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
-    case.connection = connection
     return account, connection
 
 

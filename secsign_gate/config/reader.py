@@ -53,6 +53,9 @@ _ACCESS_PASS: Rule[Literal["with-terminal", "never"]] = one_of("with-terminal", 
 _ELSEWHERE: Rule[Literal["refuse", "unrestricted"]] = one_of("refuse", "unrestricted")
 _NOBODY = PatternList()
 
+# As pam_motd(8): of alternatives the first that opens, of directories all their files by name.
+_MOTD_FILES = ("/run/motd.dynamic", "/etc/motd:/run/motd:/usr/lib/motd", "/etc/motd.d:/run/motd.d:/usr/lib/motd.d")
+
 
 def load_settings(path: str) -> Settings:
     """Return the orders in the TOML file at `path`; relative names in it are below its folder.
@@ -217,7 +220,7 @@ def _sshd(table: Table) -> SshdSettings:
         expose_auth_info=table.take("expose_auth_info", flag, default=False),
         subsystems=table.take("subsystems", list_of(command_line), (b"/usr/lib/openssh/sftp-server", b"internal-sftp")),
         sftp_server=table.take("sftp_server", absolute_file, "/usr/lib/openssh/sftp-server"),
-        motd_files=table.take("motd_files", files, ("/run/motd.dynamic", "/etc/motd")),
+        motd_files=table.take("motd_files", files, _MOTD_FILES),
         mail_notice=table.take("mail_notice", flag, default=True),
         last_login=table.take("last_login", flag, default=True),
     )

@@ -4,6 +4,7 @@ Without a UTF-8 locale fish takes each byte of its environment for a character o
 that `café` arrives in twice as many bytes as it left. Loaded only where there is a byte that is not ASCII.
 """
 
+import _locale
 import posix
 import pwd
 
@@ -20,13 +21,16 @@ def as_sshd_gave_it(environ: list[bytes]) -> list[bytes]:
 
 
 def _speaks_utf8(environ: list[bytes]) -> bool:
-    """Tell which the character set is, as setlocale(3) looks for it."""
-    variables = dict(entry.partition(b"=")[::2] for entry in environ)
-    for name in (b"LC_ALL", b"LC_CTYPE", b"LANG"):
-        locale = variables.get(name)
-        if locale:
-            return locale.lower().replace(b"-", b"").endswith(b"utf8")
-    return False
+    """Tell whether setlocale(3) gives a UTF-8 locale, as it did for fish. A name alone does not make one."""
+    posix.unsetenv(b"LC_CTYPE")  # CPython may have put one there
+    for entry in environ:
+        if entry.startswith(b"LC_CTYPE="):
+            posix.putenv(b"LC_CTYPE", entry[len(b"LC_CTYPE=") :])
+    try:
+        _locale.setlocale(_locale.LC_CTYPE, "")
+    except _locale.Error:  # type: ignore[attr-defined] # typeshed leaves it out
+        return False
+    return _locale.nl_langinfo(_locale.CODESET) == "UTF-8"
 
 
 def _undone(entry: bytes) -> bytes:

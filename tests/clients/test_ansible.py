@@ -24,9 +24,10 @@ def playbook(side: Side, *, pipelining: bool) -> Outcome:
     )
 
 
-@pytest.mark.parametrize(("pipelining", "pushes"), [(True, 11), (False, 30)])
-def test_playbook(both: BothWays, pipelining: bool, pushes: int) -> None:
-    outcome = both.same(lambda side: playbook(side, pipelining=pipelining), pushes=pushes)
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_playbook(both: BothWays, pipelining: bool) -> None:
+    # 11 and 30 sessions with ansible 2.14
+    outcome = both.same(lambda side: playbook(side, pipelining=pipelining), pushes=None)
     assert b"ok=5    changed=3    unreachable=0    failed=0" in outcome.stdout
 
 

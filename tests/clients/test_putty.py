@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from both_ways import after_the_prompt
+
 if TYPE_CHECKING:
     from both_ways import BothWays, Outcome, Side
 
@@ -41,9 +43,15 @@ def plink(side: Side) -> list[Outcome]:
     return [
         side.run(*plink, "cat > put.bin; echo noise >&2; exit 3", stdin=side.data, status=3),
         side.run(*plink, "cat remote.bin; cat missing", status=1),
-        side.run(*plink, stdin=b"pwd; echo $0; exit 4\n", status=4),
+        side.run(*plink, "-T", stdin=b"pwd; echo $0; exit 4\n", status=4),
         side.run(*plink, "-s", "sftp", stdin=b"\0\0\0\5\1\0\0\0\3"),
     ]
+
+
+def plink_with_a_terminal(side: Side) -> bytes:
+    """All input is there, and has ended, before the phone answers."""
+    seen = side.run("plink", "-t", *options(side), HOST, stdin=b"tty; stty size; stty -a; exit 5\n", status=5)
+    return after_the_prompt(seen.stdout)
 
 
 def copies(side: Side) -> list[Outcome]:
@@ -63,6 +71,10 @@ def old_download(side: Side) -> list[Outcome]:
 def test_plink(both: BothWays) -> None:
     both.same(plink, pushes=4)
     assert all(one.stdout == b"" for one in both.denied(plink))
+
+
+def test_plink_with_a_terminal(both: BothWays) -> None:
+    assert b"/dev/pts/" in both.same(plink_with_a_terminal, pushes=1)
 
 
 def test_pscp_and_psftp(both: BothWays) -> None:

@@ -205,6 +205,19 @@ def test_a_shell_that_vanishes_while_the_phone_is_asked(gate: Gate) -> None:
     assert not alice.has("proof")
 
 
+@pytest.mark.parametrize(
+    ("logname", "reason", "words"),
+    [
+        (None, Reason.CLAIM_UNUSABLE, ["LOGNAME is missing"]),
+        ("bob", Reason.UNKNOWN_ACCOUNT, ["several accounts share the uid 2001"]),
+    ],
+)
+def test_a_name_that_is_not_the_uids(gate: Gate, logname: str | None, reason: Reason, words: list[str]) -> None:
+    alice = gate.user("alice", secsign_id="alice")
+    assert refused_in_a_sentence(door(alice, LOGNAME=logname), REFUSED, *words)
+    assert [record["reason"] for record in gate.records] == [reason]
+
+
 def test_a_shell_that_lets_nobody_in(gate: Gate) -> None:
     carol = gate.user("carol", secsign_id="carol")
     gated, ungated = (carol.ssh("touch ~/proof", at=at).outcome() for at in ("gated", "ungated"))

@@ -92,12 +92,3 @@ def test_dash_loses_what_is_no_name_of_a_variable(open_gate: Gate) -> None:
     """A limit that the README names: the shell that starts the gate hands on what a script could use, no more."""
     without, with_gate = environments(open_gate.user("dora"), "-o", "SetEnv=LC_a.b=1 LC_X=1")
     assert (without - with_gate, with_gate - without) == ({"LC_a.b=1"}, set())
-
-
-def test_fish_changes_bytes_in_a_locale_without_utf_8(open_gate: Gate) -> None:
-    """A limit that the README names: fish hands the client's command on as if it were Latin-1, and in UTF-8."""
-    felix = open_gate.user("felix")
-    for locale, arrives in (("C.UTF-8", "caf\u00e9"), ("C", "caf\u00c3\u00a9")):
-        options = ["-o", f"SetEnv=LC_ALL={locale}"]
-        assert felix.ssh("printf caf\u00e9", options=options).outcome().stdout == arrives.encode()
-        assert felix.ssh("printf caf\u00e9", at="ungated", options=options).outcome().stdout == "caf\u00e9".encode()

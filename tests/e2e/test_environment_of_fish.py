@@ -4,7 +4,7 @@ import pytest
 from gate import Gate
 
 
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "de_DE.UTF-8"])
 def test_bytes_that_are_not_ascii_pass_through_fish(gate: Gate, locale: str) -> None:
     felix = gate.user("felix", secsign_id="felix")
     command = "printf %s café-\udcff | od -An -tx1"

@@ -80,7 +80,7 @@ def test_a_subsystem_is_no_way_out(gate: Gate) -> None:
 
 
 def test_other_options_stay_in_force(gate: Gate) -> None:
-    alice = gate.user("alice", secsign_id="alice", key_options='restrict,command="touch ~/proof"')
+    alice = gate.user("alice", secsign_id="alice", key_options='restrict,command="tty"')
     refused = (255, b"", b"PTY allocation request failed on channel 0\r\n")
     assert [alice.ssh(options=["-tt"], at=at).outcome() for at in ("gated", "ungated")] == [refused, refused]
 

@@ -332,6 +332,22 @@ def test_a_door_that_speaks_out_of_turn_has_left(visited: Visited, message: wire
 
 
 @pytest.mark.parametrize(
+    "word", ["client_left", "interrupted", "claim_unusable", "broker_unavailable", "internal_error"]
+)
+def test_why_a_door_leaves_is_on_record(visited: Visited, word: str) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        await visit.id_server.asked
+        visit.say(wire.Left(why=word))
+        visit.id_server.created.set_result(None)
+        await visit.end()
+        assert visit.records.said() == [f"verdict: {word}"]
+        assert visit.id_server.disposed == ["cancel 7"]
+
+    visited(test)
+
+
+@pytest.mark.parametrize(
     ("last_word", "more"), [(None, []), (Reason.NO_SHELL, ["client_left_before_hand_over: no_shell"])]
 )
 def test_what_the_door_says_after_a_yes_is_on_record(

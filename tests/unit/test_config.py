@@ -75,7 +75,11 @@ def test_the_least_that_a_gate_needs_leaves_everything_else_at_its_default(toml:
             expose_auth_info=False,
             subsystems=(b"/usr/lib/openssh/sftp-server", b"internal-sftp"),
             sftp_server="/usr/lib/openssh/sftp-server",
-            motd_files=("/run/motd.dynamic", "/etc/motd"),
+            motd_files=(
+                "/run/motd.dynamic",
+                "/etc/motd:/run/motd:/usr/lib/motd",
+                "/etc/motd.d:/run/motd.d:/usr/lib/motd.d",
+            ),
             mail_notice=True,
             last_login=True,
         ),

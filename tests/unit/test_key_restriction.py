@@ -134,6 +134,21 @@ def test_a_key_that_no_file_has() -> None:
     assert orders(b'command="1" ' + KEY, elsewhere="unrestricted").force_command == b"1"
 
 
+def test_a_line_that_only_a_newer_sshd_understands_does_not_come_from_elsewhere() -> None:
+    assert reason(b'only-on-mondays,command="1" ' + KEY, elsewhere="unrestricted") is Reason.KEY_NOT_FOUND
+
+
+def test_a_file_that_sshd_may_have_passed_over_must_agree_with_what_comes_after_it() -> None:
+    unsafe, safe = (
+        line._replace(unsafe=unsafe) for line, unsafe in zip(found((ALICE,), KEY, KEY), (True, False), strict=True)
+    )
+    restricted = safe._replace(line=b'command="1" ' + KEY)
+    assert key_orders((ALICE,), (unsafe,), HERE) == FREE
+    assert key_orders((ALICE,), (unsafe, safe), HERE) == FREE
+    with pytest.raises(KeyRestrictionError, match="which line sshd went by"):
+        key_orders((ALICE,), (unsafe, restricted), HERE)
+
+
 def test_a_login_without_a_key_has_nothing_that_restricts() -> None:
     assert key_orders((OtherMethod("password"), OtherMethod("keyboard-interactive/pam")), (), HERE) == FREE
 
