@@ -32,7 +32,7 @@ demo: venv
 	@$(PYTHON) $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 
 test: venv
-	@$(PYTHON) $(HOST)/enter.py --with host --with browser -- pytest $(PYTEST_ARGUMENTS)
+	@$(PYTHON) $(HOST)/enter.py --with host --with browser -- pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
 
 check: EXTRAS := simulator test check
 check: venv

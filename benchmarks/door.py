@@ -108,7 +108,8 @@ def prepare(stack: ExitStack, folder: Path) -> tuple[Sshd, Path]:
     (folder / "users").write_text("ben2 alice\n")
     settings = folder / "gate.toml"
     settings.write_text(
-        f'[id_server]\ndialect = "form"\nurl = "{simulator.url}"\nca_file = "ca.pem"\n[policy]\nexempt_accounts = "ben1"\n'
+        f'[id_server]\ndialect = "form"\nurl = "{simulator.url}"\nca_file = "ca.pem"\n'
+        '[policy]\nexempt_accounts = "ben1"\n'
     )
     (folder / "ca.pem").write_bytes(Path(simulator.ca_file).read_bytes())
     forced = {
@@ -154,6 +155,7 @@ def connected() -> Iterator[dict[str, list[str]]]:
 @contextmanager
 def system_log() -> Iterator[None]:
     """Take what is sent to /dev/log; the private host has no daemon for it."""
+    Path("/dev/log").unlink(missing_ok=True)
     log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     log.bind("/dev/log")
     Path("/dev/log").chmod(0o666)

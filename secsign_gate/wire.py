@@ -109,7 +109,7 @@ def _string(value: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    return _string(value.encode())
+    return _string(value.encode("utf-8", "backslashreplace"))
 
 
 def _optional_string(value: bytes | None) -> bytes:

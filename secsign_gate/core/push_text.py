@@ -7,6 +7,7 @@ from secsign_gate.core.display_text import display_text
 from secsign_gate.core.login import Login, LoginShell
 from secsign_gate.core.secsign_id import SecSignId
 
+_FILE_TRANSFER = (b"internal-sftp", b"/usr/lib/openssh/sftp-server")  # what scp and sftp ask for; nobody types it
 _COMMAND_LIMIT = 120  # what a phone shows without scrolling, and nobody reads more
 
 
@@ -23,10 +24,12 @@ class PushSettings(NamedTuple):
 
 
 def wanted_text(login: Login) -> str:
-    """Return what would run, fit for a display: "a shell" or the command."""
+    """Return what would run, fit for a display: "a shell", "a file transfer (sftp)" or the command."""
     runs = login.executes
     if isinstance(runs, LoginShell):
         return "a shell"
+    if runs.line in _FILE_TRANSFER:
+        return "a file transfer (sftp)"
     return display_text(runs.line.decode("ascii", "replace"), _COMMAND_LIMIT) or "an empty command"
 
 

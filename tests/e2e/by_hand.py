@@ -173,3 +173,13 @@ def answering(broker: Broker, *messages: Answer | Progress | FindKeyLines | byte
         stream.send(message)
     stream.close()
     return question
+
+
+def refused_in_a_sentence(login: Login, status: int, *words: str) -> bool:
+    """Tell whether the login ended so: this status, silence on stdout, one line on stderr with all `words` in it."""
+    outcome = login.outcome()
+    (sentence,) = outcome.stderr.decode("ascii").splitlines()
+    assert (outcome.status, outcome.stdout) == (status, b"")
+    assert sentence.startswith("secsign-gate: ")
+    assert [word for word in words if word not in sentence] == []
+    return True

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import DOOR, PYTHON, SOCKETS, Broker, answering, as_account, auth_info, door, environment, hasty_door
+from by_hand import DOOR, PYTHON, Broker, answering, as_account, auth_info, door, environment, refused_in_a_sentence
 from gate import CONFIGURATION
 
-from secsign_gate.core.verdict import CONFIGURATION_ERROR, COULD_NOT_ASK, REFUSED, Reason
-from secsign_gate.wire import MAX_FRAME, Answer, Ask, FindKeyLines, KeyLines, Left, Progress
+from secsign_gate.core.verdict import CONFIGURATION_ERROR, REFUSED, Reason
+from secsign_gate.wire import Answer, Ask, Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gate import Gate, Login, Person
+    from gate import Gate, Person
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 ORDERS = CONFIGURATION / "secsign-gate.toml"
 USERS = CONFIGURATION / "users"
-
-
-def refused_in_a_sentence(login: Login, status: int, *words: str) -> bool:
-    """Tell whether the login ended so: this status, silence on stdout, one line on stderr with all `words` in it."""
-    outcome = login.outcome()
-    (sentence,) = outcome.stderr.decode("ascii").splitlines()
-    assert (outcome.status, outcome.stdout) == (status, b"")
-    assert sentence.startswith("secsign-gate: ")
-    assert [word for word in words if word not in sentence] == []
-    return True
 
 
 # --- the line in sshd_config ------------------------------------------------------------------------------------------
@@ -263,150 +252,3 @@ def test_orders_that_cannot_be_followed(
     assert refused_in_a_sentence(login, CONFIGURATION_ERROR, str(path), *words)
     (record,) = gate.records
     assert (record["account"], record["reason"]) == ("alice", Reason.CONFIGURATION_ERROR)
-
-
-# --- a broker that misbehaves -----------------------------------------------------------------------------------------
-
-PUSHED = Progress(
-    stage="pushed",
-    account="alice",
-    host="private-host",
-    secsign_id="alice",
-    seconds_left=60,
-    wants="a shell",
-    phone_text="",
-    access_pass=b"",
-    speak=False,
-)
-PUSHED_FOR_NO_TIME = Progress(**{name: getattr(PUSHED, name) for name in Progress.FIELDS} | {"seconds_left": 0})
-YES = Answer(allowed=True, why="approved", command=b"touch ~/proof; echo ran")
-ASK = Ask(
-    door="force_command",
-    ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",
-    auth_info=b"",
-    auth_info_time=0,
-    auth_info_problem="",
-    logname=b"alice",
-    command=None,
-    terminal=False,
-    started_by_key=False,
-    restricted_to=None,
-)
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        ([], ["went away without an answer"]),
-        ([PUSHED], ["went away without an answer"]),
-        ([YES.encode()[:-1]], ["went away without an answer"]),
-        ([(MAX_FRAME + 1).to_bytes(4, "big")], ["announces"]),
-        ([bytes(4)], ["announces 0 bytes"]),
-        ([b"SSH-2.0-OpenSSH_9.2\r\n"], ["announces"]),
-        ([b"\0\0\0\1\x2a"], ["unknown kind 42"]),
-        ([b"\0\0\0\2" + YES.encode()[4:6]], ["shorter than it says"]),
-        ([ASK], ["not for a door"]),
-        ([KeyLines(lines=[], unsafe=[])], ["not for a door"]),
-        ([Left(why="client_left")], ["not for a door"]),
-        ([ASK, YES], ["not for a door"]),
-    ],
-)
-def test_a_broker_that_talks_nonsense(gate: Gate, said: list[Answer | Progress | bytes], words: list[str]) -> None:
-    alice = gate.user("alice")
-    with Broker() as broker:
-        login = door(alice, options=broker.option)
-        answering(broker, *said)
-        assert refused_in_a_sentence(login, COULD_NOT_ASK, "the approval service of this host", *words)
-    assert not alice.has("proof")
-
-
-@pytest.mark.parametrize("words", [[], [PUSHED_FOR_NO_TIME], [PUSHED_FOR_NO_TIME.encode()[:-1]]])
-def test_a_broker_that_falls_silent_is_not_waited_for(gate: Gate, words: list[Progress | bytes]) -> None:
-    alice = gate.user("alice")
-    with Broker() as broker:
-        login = hasty_door(alice, *broker.option)
-        stream = broker.accept()
-        for word in words:
-            stream.send(word)
-        assert refused_in_a_sentence(login, COULD_NOT_ASK, "has gone silent")
-    assert not alice.has("proof")
-
-
-def test_what_a_broker_says_after_its_answer_counts_for_nothing(gate: Gate) -> None:
-    alice = gate.user("alice")
-    with Broker() as broker:
-        login = door(alice, options=broker.option)
-        answering(broker, Answer(allowed=False, why="denied_on_phone"), YES)
-        assert refused_in_a_sentence(login, REFUSED, "denied on the phone")
-    assert not alice.has("proof")
-
-
-def test_an_unknown_reason_is_a_refusal_with_a_sentence(gate: Gate) -> None:
-    alice = gate.user("alice")
-    with Broker() as broker:
-        login = door(alice, options=broker.option)
-        answering(broker, Answer(allowed=False, why="\x1b[2Jmoon", detail="\x1b]0;title\x07 and a\nnew line"))
-        assert refused_in_a_sentence(login, REFUSED, r"unknown here (\x1b[2Jmoon)", r"a\x0anew line")
-
-
-def test_key_files_that_are_no_files_are_passed_over(gate: Gate) -> None:
-    alice = gate.user("alice")
-    os.mkfifo(alice.home / "fifo")
-    alice.write("keys", "one AAAA\ntwo BBBB\nthree AA\x0bAA")
-    paths = [str(alice.home / name) for name in ("fifo", "missing", "", "keys")] + ["/etc/shadow", "/dev/zero", "\0"]
-    with Broker() as broker:
-        login = door(alice, options=broker.option)
-        stream = broker.accept()
-        stream.receive()
-        stream.send(FindKeyLines(needles=[b"AAAA"], paths=[path.encode() for path in paths]))
-        found = stream.receive()
-        stream.send(Answer(allowed=False, why="key_not_found"))
-        assert login.outcome().status == REFUSED
-    assert isinstance(found, KeyLines)
-    keys = str(alice.home / "keys").encode()
-    assert found.lines == [(keys, 1, b"one AAAA"), (keys, 3, b"three AA\x0bAA")]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda: shutil.rmtree(SOCKETS), ["No such file"]),
-        ((SOCKETS / "broker.sock").unlink, ["No such file"]),
-        (lambda: ((SOCKETS / "broker.sock").unlink(), (SOCKETS / "broker.sock").touch()), ["no broker at"]),
-        (lambda: SOCKETS.chmod(0o777), [f"{SOCKETS} on the way to the broker is not root's alone"]),
-        (lambda: os.chown(SOCKETS, 2001, -1), [f"{SOCKETS} on the way to the broker is not root's alone"]),
-        (lambda: (SOCKETS / "broker.sock").chmod(0o600), ["Permission denied"]),
-    ],
-    ids=["no folder", "no socket", "no socket but a file", "folder of everybody", "folder of the user", "not for her"],
-)
-def test_a_broker_that_cannot_be_reached_is_never_replaced(
-    gate: Gate, spoil: Callable[[], object], words: list[str]
-) -> None:
-    alice = gate.user("alice", secsign_id="alice")
-    with Broker() as broker:
-        spoil()
-        login = door(alice, options=broker.option)
-        assert refused_in_a_sentence(login, COULD_NOT_ASK, "the approval service of this host", *words)
-        SOCKETS.mkdir(exist_ok=True)
-    assert gate.phone("alice").auth_sessions() == []
-    assert gate.records == []
-
-
-# --- a door that misbehaves -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n\r\n", YES.encode(), ASK.encode()[:-1]])
-def test_a_door_that_talks_nonsense_gets_nothing(gate: Gate, said: bytes) -> None:
-    gate.user("alice", secsign_id="alice")
-    ours, theirs = socket.socketpair()
-    command = as_account("alice", {}, PYTHON, "-I", "-m", "secsign_gate.broker.embedded", str(ORDERS))
-    with ours, theirs:
-        subprocess.run(command, stdin=theirs, check=True, timeout=60)  # the broker lives on; what we have started ends
-        theirs.close()
-        ours.sendall(said)
-        ours.shutdown(socket.SHUT_WR)
-        ours.settimeout(60)
-        answer = b"".join(iter(lambda: ours.recv(65536), b""))
-    expected = Answer(allowed=False, why=Reason.BROKER_UNAVAILABLE).encode()[4:6]
-    assert answer[4:6] == expected
-    assert gate.phone("alice").auth_sessions() == []

@@ -87,9 +87,7 @@ def test_the_core_has_no_clock_no_environment_no_io(path):
     for name in imported(path):
         assert name.partition(".")[0] not in IMPURE, f"{path.name} imports {name}"
     calls = {
-        node.func.id
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        node.func.id for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not calls & {"open", "print", "input", "eval", "exec", "__import__"}
 
