@@ -32,7 +32,7 @@ SESSION = (
     " forward-control integrity multipubkey limit-keytype hostkey-agent hostkey-rotate principals-command cert-file"
     " servcfginclude allow-deny-users authinfo knownhosts knownhosts-command agent-restrict hostbased channel-timeout"
     " connection-timeout try-ciphers proto-version proto-mismatch putty-transfer putty-ciphers putty-kex"
-).split()  # noqa: SIM905 - a hundred quotes and commas are harder to read
+)
 
 
 # The one test that orders commands by way of a certificate authority and of a principals file.
