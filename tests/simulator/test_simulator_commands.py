@@ -104,8 +104,6 @@ def test_without_a_simulator_the_phone_says_so(tmp_path: Path) -> None:
         result = press(*arguments, "list")
         assert result.exit_code == 75
         assert one_sentence(result).startswith("Error: No simulator")
-    unsaid = press("list")
-    assert (unsaid.exit_code, "--folder" in one_sentence(unsaid)) == (2, True)
 
 
 def test_the_help_names_every_fault_and_shows_examples() -> None:
@@ -192,7 +190,6 @@ def test_an_unknown_id_is_status_404_in_rest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ([], "--folder"),
         (["--folder", "{tmp}", "--auto-accept", "1", "--auto-deny", "1"], "contradict"),
         (["--folder", "{tmp}", "--auto-accept", "-1"], "-1"),
         (["--folder", "{tmp}", "--pin-account", "gate"], "NAME:PASSWORD"),
