@@ -39,14 +39,14 @@ def ended(pids: list[int], seconds: float = LONGEST_WAIT) -> bool:
 
 def _running(account: str, word: bytes) -> list[int]:
     uid = pwd.getpwnam(account).pw_uid
-    corner = os.readlink("/proc/self/ns/mnt")  # of this worker: tests that run beside it have doors of their own
+    corner = Path("/proc/self/ns/mnt").readlink()  # of this worker: tests that run beside it have doors of their own
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if (
                 folder.stat().st_uid == uid
                 and word in (folder / "cmdline").read_bytes().split(b"\0")
-                and os.readlink(folder / "ns/mnt") == corner
+                and (folder / "ns/mnt").readlink() == corner
             ):
                 found.append(int(folder.name))
         except OSError:
