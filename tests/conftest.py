@@ -28,6 +28,9 @@ hypothesis.settings.load_profile("patient")
 def pytest_configure(config: pytest.Config) -> None:
     """Give each worker of pytest-xdist its own homes and settings, before it starts anything."""
     del config
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # nohup and `&` leave them ignored, for all below
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
     if "PYTEST_XDIST_WORKER" in os.environ and socket.gethostname() == "private-host":
         take_own_corner()
 
