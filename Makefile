@@ -9,7 +9,7 @@ HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.p
     tests/clients/both_ways.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check benchmark regress clients clean
+.PHONY: help venv demo test test-logins test-all-else check benchmark regress clients clean
 
 help:
 	@echo 'make demo    a real sshd with the gate, a phone in your browser, a shell once you accept'
@@ -31,8 +31,24 @@ demo: EXTRAS := simulator
 demo: venv
 	@$(PYTHON) $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 
+# Logins mostly wait, the other tests mostly compute: side by side, each half on a private host of its own.
+PYTEST := $(PYTHON) $(HOST)/enter.py --with host --with browser -- pytest
+LOGINS := tests/clients tests/e2e
+
+ifeq ($(PYTEST_ARGUMENTS),)
 test: venv
-	@$(PYTHON) $(HOST)/enter.py --with host --with browser -- pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
+	@echo 'Running the tests in two halves at once; each says how it went when it is done, in a few minutes.'
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-logins test-all-else
+else
+test: venv
+	@$(PYTEST) $(PYTEST_ARGUMENTS)
+endif
+
+test-logins:
+	@$(PYTEST) $(LOGINS)
+
+test-all-else:
+	@$(PYTEST) $(LOGINS:%=--ignore=%)
 
 check: EXTRAS := simulator test check
 check: venv

@@ -319,7 +319,7 @@ class TestOutput:
             try:
                 with fifo.open("w"):  # opens once the other side reads
                     process.send_signal(signal.SIGINT)
-                    _, said = process.communicate(timeout=60)
+                _, said = process.communicate(timeout=60)  # the end of the pipe wakes a read that missed the signal
             finally:
                 process.kill()
         assert process.returncode == 130
