@@ -33,7 +33,7 @@ class Case:
         """Return where the approval stands, for the person. The access pass goes out with the news of the push."""
         if self.login is None or self.request is None:
             raise RuntimeError("progress is for a push that has been planned")
-        pass_is_news = stage == "pushed" and self.auth_session is not None
+        news = self.auth_session if stage == "pushed" else None
         return Progress(
             stage=stage,
             account=self.login.account.name,
@@ -42,7 +42,7 @@ class Case:
             seconds_left=max(0, round(seconds_left)),
             wants=wanted_text(self.login),
             phone_text=phone_text(self.request),
-            access_pass=(self.auth_session.access_pass or b"") if pass_is_news and self.auth_session else b"",
+            access_pass=(news.access_pass or b"") if news else b"",
             speak=speak,
         )
 
