@@ -1,8 +1,6 @@
-"""What tests of all kinds share: where their modules are, that no test hangs, and that parallel ones do not meet."""
+"""What tests of all kinds share: where their modules are, that no test hangs, that signals are as a terminal has them."""
 
-import os
 import signal
-import socket
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -17,8 +15,6 @@ for folder in (TESTS, TESTS / "private_host"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from own_corner import take_own_corner  # noqa: E402 - found by the lines above
-
 # Timings are never asserted: the machine may be busy with something else.
 SLOWNESS = [hypothesis.HealthCheck.too_slow]
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=SLOWNESS, print_blob=True)
@@ -26,13 +22,11 @@ hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each worker of pytest-xdist its own homes and settings, before it starts anything."""
+    """Undo what nohup and `&` do to signals."""
     del config
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # nohup and `&` leave them ignored, for all below
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # they would be ignored in all that is started here
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
-    if "PYTEST_XDIST_WORKER" in os.environ and socket.gethostname() == "private-host":
-        take_own_corner()
 
 
 LONGEST_TEST = 300  # seconds; many times what the slowest needs on a busy machine

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import drop_in
 from accounts import ACCOUNTS, GROUPS, make_home
+from processes import end_all
 from ssh_client import Outcome, Session, SshClient
 from sshd import Sshd
 
@@ -143,11 +144,12 @@ class Gate:
         return "\n".join(["what was said:", *said, *logs, *self.system_log.lines()])
 
     def close(self) -> None:
-        """End every client and both servers."""
+        """End every client and both servers, and what is left of the gate."""
         for person in self._people:
             person.client.close()
         for server in self._servers.values():
             server.stop()
+        end_all(sorted({person.account for person in self._people}))
 
 
 class Phone:

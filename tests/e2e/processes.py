@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import select
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 DOOR = b"/opt/secsign-gate/bin/secsign-gate-force-command"
@@ -37,9 +39,23 @@ def ended(pids: list[int], seconds: float = LONGEST_WAIT) -> bool:
     return True
 
 
+def parent_of(pid: int) -> int:
+    """Return the process id of the parent of `pid`: for a door, the sshd that started it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nPPid:")[2].split()[0])
+
+
+def end_all(accounts: list[str]) -> None:
+    """End every door and broker of these accounts, also one that is stopped: what a failed test left is no other's."""
+    for account in accounts:
+        for pid in doors_of(account) + brokers_of(account):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def _running(account: str, word: bytes) -> list[int]:
     uid = pwd.getpwnam(account).pw_uid
-    corner = Path("/proc/self/ns/mnt").readlink()  # of this worker: tests that run beside it have doors of their own
+    corner = Path("/proc/self/ns/mnt").readlink()  # the demo, when it is tested, has a corner and doors of its own
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""Several test processes on one private host: each gets homes, run-time files and settings of its own."""
+"""A corner of the private host with homes, run-time files and settings of its own, for the demo while it is tested."""
 
 import ctypes
 import os
