@@ -1,4 +1,7 @@
-"""What tests of all kinds share: where their modules are, that no test hangs, that signals are as a terminal has them."""
+"""What tests of all kinds share: their modules are found, none hangs, and signals are as a terminal has them.
+
+Everything else that a test needs stands in the folder of its kind.
+"""
 
 import signal
 import sys
