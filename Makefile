@@ -6,7 +6,7 @@ EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
 SSH2 := ssh2@1.17.0
 HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py)) \
-    tests/clients/both_ways.py
+    tests/clients/both_ways.py $(wildcard tests/fuzz/fuzz*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-logins test-all-else check benchmark regress clients clean
@@ -55,7 +55,7 @@ check: venv
 	.venv/bin/python3 -m ruff format --check .
 	.venv/bin/python3 -m ruff check .
 	.venv/bin/python3 -m mypy
-	MYPYPATH=tests:tests/e2e:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
+	MYPYPATH=tests:tests/e2e:tests/fuzz:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
 
 benchmark: venv
 	@$(PYTHON) $(HOST)/enter.py --with host -- python3 benchmarks/door.py $(if $(ROUNDS),--rounds $(ROUNDS))

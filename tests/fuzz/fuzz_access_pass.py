@@ -6,18 +6,16 @@ Mutates good pictures in three depths: the file, its chunks with their checksums
 compressed. Keeps what got a new outcome. `one(data)` is the target, for any other fuzzer too.
 """
 
-import argparse
 import random
-import signal
 import sys
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import drawn_png
+import fuzzing
 
 from secsign_gate.terminal.access_pass import cell_lines, read_access_pass
 from secsign_gate.terminal.capabilities import COLOURS_8, COLOURS_256, NO_COLOURS, TRUE_COLOUR
@@ -128,47 +126,18 @@ def _repacked(name: bytes, body: bytes, chance: random.Random) -> tuple[bytes, b
     return name, zlib.compress(_mutated(rows, chance), 1)
 
 
-def mutations(seed: int) -> Iterator[tuple[bytes, Callable[[], None]]]:
-    """Yield inputs for ever, each with a function that keeps it as material for more."""
-    chance = random.Random(seed)
-    corpus = list(SEEDS)
-    while True:
-        data = chance.choice(corpus)
-        for _ in range(chance.randint(1, 3)):
-            data = _mutated(data, chance) if chance.random() < 0.2 else _with_other_chunks(data, chance)
-        found = data[: 128 * 1024]
-        yield found, lambda found=found: corpus.append(found)  # type: ignore[misc]
+def mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+    """Make another input of the corpus."""
+    data = chance.choice(corpus)
+    for _ in range(chance.randint(1, 3)):
+        data = _mutated(data, chance) if chance.random() < 0.2 else _with_other_chunks(data, chance)
+    return data[: 128 * 1024]
 
 
 def run(seed: int, executions: int | None = None, seconds: float | None = None) -> int:
     """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
-    seen: set[str] = set()
-    ends = time.monotonic() + seconds if seconds is not None else None
-    for count, (data, keep) in enumerate(mutations(seed)):
-        if count == executions or (ends is not None and time.monotonic() >= ends):
-            return count
-        try:
-            outcome = one(data)
-        except BaseException:
-            print(f"execution {count}: {data!r}", file=sys.stderr)
-            raise
-        if outcome not in seen:
-            seen.add(outcome)
-            keep()
-    raise AssertionError("mutations never end")
-
-
-def main() -> None:
-    """Fuzz from the command line. A hang is ended by SIGALRM, which shows where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else time.time_ns()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, arguments.seconds + 30)
-    print(f"seed {seed}: {run(seed, seconds=arguments.seconds)} executions, no law broken")
+    return fuzzing.fuzz(one, SEEDS, mutated, seed=seed, executions=executions, seconds=seconds)
 
 
 if __name__ == "__main__":
-    main()
+    fuzzing.main(__doc__, {"": run})

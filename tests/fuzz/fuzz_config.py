@@ -5,16 +5,14 @@
 Mutates valid files and keeps what got a new outcome. `one(data)` is the target, for any other fuzzer too.
 """
 
-import argparse
 import contextlib
 import os
 import random
-import signal
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import fuzzing
 
 from secsign_gate.config import Settings
 from secsign_gate.config.pin_account import parse_pin_account
@@ -184,62 +182,33 @@ def one(data: bytes) -> tuple[str, ...]:
         return reading.one(data)
 
 
-def mutations(seed: int) -> Iterator[tuple[bytes, Callable[[], None]]]:
-    """Yield inputs for ever, each with a function that keeps it as material for more."""
-    chance = random.Random(seed)
-    corpus = list(SEEDS)
-    while True:
-        data = bytearray(chance.choice(corpus))
-        for _ in range(chance.randint(1, 4)):
-            start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
-            match chance.randrange(6):
-                case 0:
-                    data[start:start] = chance.choice(TOKENS)
-                case 1:
-                    data[start : min(end, start + 8)] = chance.choice(TOKENS)
-                case 2:
-                    data[start : min(end, start + 3)] = bytes([chance.randrange(256)])
-                case 3:
-                    data[start:start] = data[start:end]
-                case 4:
-                    data += chance.choice(corpus)
-                case _:
-                    del data[start:end]
-        found = bytes(data[:MAX_INPUT])
-        yield found, lambda found=found: corpus.append(found)  # type: ignore[misc]
+def mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+    """Make another input of the corpus."""
+    data = bytearray(chance.choice(corpus))
+    for _ in range(chance.randint(1, 4)):
+        start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+        match chance.randrange(6):
+            case 0:
+                data[start:start] = chance.choice(TOKENS)
+            case 1:
+                data[start : min(end, start + 8)] = chance.choice(TOKENS)
+            case 2:
+                data[start : min(end, start + 3)] = bytes([chance.randrange(256)])
+            case 3:
+                data[start:start] = data[start:end]
+            case 4:
+                data += chance.choice(corpus)
+            case _:
+                del data[start:end]
+    return bytes(data[:MAX_INPUT])
 
 
 def run(seed: int, executions: int | None = None, seconds: float | None = None) -> int:
     """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
-    seen: set[tuple[str, ...]] = set()
-    ends = time.monotonic() + seconds if seconds is not None else None
     with target() as reading:
-        for count, (data, keep) in enumerate(mutations(seed)):
-            if count == executions or (ends is not None and time.monotonic() >= ends):
-                return count
-            try:
-                outcome = reading.one(data)
-            except BaseException:
-                print(f"execution {count}: {data!r}", file=sys.stderr)
-                raise
-            if outcome not in seen and len(seen) < 5000:
-                seen.add(outcome)
-                keep()
-    raise AssertionError("mutations never end")
-
-
-def main() -> None:
-    """Fuzz from the command line. A hang is ended by SIGALRM, which shows where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else time.time_ns()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, arguments.seconds + 30)
-    os.umask(0o077)
-    print(f"seed {seed}: {run(seed, seconds=arguments.seconds)} executions, no law broken")
+        return fuzzing.fuzz(reading.one, SEEDS, mutated, seed=seed, executions=executions, seconds=seconds)
 
 
 if __name__ == "__main__":
-    main()
+    os.umask(0o077)
+    fuzzing.main(__doc__, {"": run})

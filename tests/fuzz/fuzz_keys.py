@@ -6,20 +6,19 @@ Mutates valid input and keeps what got a new outcome. `one(data)` is the target,
 `data` to every reader.
 """
 
-import argparse
 import base64
 import binascii
+import functools
 import random
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import fuzzing
 from ssh_samples import ED25519, OTHER_ED25519, PLAIN_KEYS, RSA, certificate, options, words
 
 from secsign_gate.core.address_list import cidr_list_allows, from_list_allows
@@ -213,66 +212,32 @@ def one(data: bytes) -> tuple[str, ...]:
     return tuple(read(data) for read, _ in READERS.values())
 
 
-def mutations(seed: int, seeds: tuple[bytes, ...]) -> Iterator[tuple[bytes, Callable[[], None]]]:
-    """Yield inputs for ever, each with a function that keeps it as material for more."""
-    chance = random.Random(seed)
-    corpus = list(seeds)
-    while True:
-        data = bytearray(chance.choice(corpus))
-        for _ in range(chance.randint(1, 4)):
-            start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
-            match chance.randrange(6):
-                case 0:
-                    data[start:start] = chance.choice(TOKENS)
-                case 1:
-                    data[start:end] = chance.choice(TOKENS)
-                case 2:
-                    data[start : min(end, start + 3)] = bytes([chance.randrange(256)])
-                case 3:
-                    data[start:start] = data[start:end]
-                case 4:
-                    del data[start : min(end, start + 4)]
-                case _:
-                    data[start:] = chance.choice(corpus)[start:]
-        found = bytes(data[: 4 * 1024])
-        yield found, lambda found=found: corpus.append(found)  # type: ignore[misc]
+def mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+    """Make another input of the corpus."""
+    data = bytearray(chance.choice(corpus))
+    for _ in range(chance.randint(1, 4)):
+        start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+        match chance.randrange(6):
+            case 0:
+                data[start:start] = chance.choice(TOKENS)
+            case 1:
+                data[start:end] = chance.choice(TOKENS)
+            case 2:
+                data[start : min(end, start + 3)] = bytes([chance.randrange(256)])
+            case 3:
+                data[start:start] = data[start:end]
+            case 4:
+                del data[start : min(end, start + 4)]
+            case _:
+                data[start:] = chance.choice(corpus)[start:]
+    return bytes(data[: 4 * 1024])
 
 
 def run(reader: str, seed: int, executions: int | None = None, seconds: float | None = None) -> int:
     """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
     read, seeds = READERS[reader]
-    seen: set[str] = set()
-    ends = time.monotonic() + seconds if seconds is not None else None
-    for count, (data, keep) in enumerate(mutations(seed, seeds)):
-        if count == executions or (ends is not None and time.monotonic() >= ends):
-            return count
-        try:
-            outcome = read(data)
-        except BaseException:
-            print(f"{reader}, execution {count}: {data!r}", file=sys.stderr)
-            raise
-        if outcome not in seen and len(seen) < 5000:
-            seen.add(outcome)
-            keep()
-    raise AssertionError("mutations never end")
-
-
-def main() -> None:
-    """Fuzz from the command line, each reader in turn. A hang is ended by SIGALRM, which shows where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60, help="for each reader")
-    parser.add_argument("--reader", choices=READERS, action="append")
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else time.time_ns()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    for reader in arguments.reader or READERS:
-        signal.setitimer(signal.ITIMER_REAL, arguments.seconds + 30)
-        print(
-            f"{reader}, seed {seed}: {run(reader, seed, seconds=arguments.seconds)} executions, no law broken",
-            flush=True,
-        )
+    return fuzzing.fuzz(read, seeds, mutated, seed=seed, executions=executions, seconds=seconds, name=reader)
 
 
 if __name__ == "__main__":
-    main()
+    fuzzing.main(__doc__, {reader: functools.partial(run, reader) for reader in READERS})

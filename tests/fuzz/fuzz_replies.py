@@ -5,14 +5,12 @@
 Mutates valid replies and keeps what got a new outcome. `one(data)` is the target, for any other fuzzer too.
 """
 
-import argparse
 import base64
 import json
 import random
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+import fuzzing
 
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, StateReport
 from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
@@ -146,58 +144,29 @@ def _check_value(value: object, data: bytes) -> None:
         assert "error" not in document
 
 
-def mutations(seed: int) -> Iterator[tuple[bytes, Callable[[], None]]]:
-    """Yield inputs for ever, each with a function that keeps it as material for more."""
-    chance = random.Random(seed)
-    corpus = list(SEEDS)
-    while True:
-        data = bytearray(chance.choice(corpus))
-        for _ in range(chance.randint(1, 4)):
-            start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
-            match chance.randrange(5):
-                case 0:
-                    data[start:start] = chance.choice(TOKENS)
-                case 1:
-                    data[start:end] = chance.choice(TOKENS)
-                case 2:
-                    data[start : min(end, start + 3)] = bytes([chance.randrange(256)])
-                case 3:
-                    data[start:start] = data[start:end]
-                case _:
-                    data[start:] = chance.choice(corpus)[start:]
-        found = bytes(data[: 64 * 1024])
-        yield found, lambda found=found: corpus.append(found)  # type: ignore[misc]
+def mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+    """Make another input of the corpus."""
+    data = bytearray(chance.choice(corpus))
+    for _ in range(chance.randint(1, 4)):
+        start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+        match chance.randrange(5):
+            case 0:
+                data[start:start] = chance.choice(TOKENS)
+            case 1:
+                data[start:end] = chance.choice(TOKENS)
+            case 2:
+                data[start : min(end, start + 3)] = bytes([chance.randrange(256)])
+            case 3:
+                data[start:start] = data[start:end]
+            case _:
+                data[start:] = chance.choice(corpus)[start:]
+    return bytes(data[: 64 * 1024])
 
 
 def run(seed: int, executions: int | None = None, seconds: float | None = None) -> int:
     """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
-    seen: set[tuple[str, ...]] = set()
-    ends = time.monotonic() + seconds if seconds is not None else None
-    for count, (data, keep) in enumerate(mutations(seed)):
-        if count == executions or (ends is not None and time.monotonic() >= ends):
-            return count
-        try:
-            outcome = one(data)
-        except BaseException:
-            print(f"execution {count}: {data!r}", file=sys.stderr)
-            raise
-        if outcome not in seen:
-            seen.add(outcome)
-            keep()
-    raise AssertionError("mutations never end")
-
-
-def main() -> None:
-    """Fuzz from the command line. A hang is ended by SIGALRM, which shows where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else time.time_ns()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, arguments.seconds + 30)
-    print(f"seed {seed}: {run(seed, seconds=arguments.seconds)} executions, no law broken")
+    return fuzzing.fuzz(one, SEEDS, mutated, seed=seed, executions=executions, seconds=seconds)
 
 
 if __name__ == "__main__":
-    main()
+    fuzzing.main(__doc__, {"": run})

@@ -5,11 +5,9 @@
 Mutates real messages and keeps what got a new outcome. `one(data)` is the target, for any other fuzzer too.
 """
 
-import argparse
 import random
-import signal
-import sys
-import time
+
+import fuzzing
 
 from secsign_gate import wire
 from secsign_gate.doors.ask_broker import _take_message
@@ -68,7 +66,7 @@ TOKENS = (
 def one(data: bytes) -> tuple[str, ...]:
     """Read `data` as a stream, as the waiting door does. Return what came of each message; raise for a broken law."""
     received = bytearray(data)
-    outcome = []
+    outcome: list[str] = []
     while True:
         before = len(received)
         try:
@@ -91,28 +89,8 @@ def _shape(message: wire.Message) -> str:
     return type(message).__name__ + " ".join("-" if value in (None, b"", "", (), []) else "+" for value in values)
 
 
-def run(seed: int, executions: int | None = None, seconds: float | None = None) -> int:
-    """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
-    chance = random.Random(seed)
-    corpus = list(SEEDS)
-    seen: set[tuple[str, ...]] = set()
-    ends = time.monotonic() + seconds if seconds is not None else None
-    count = 0
-    while count != executions and (ends is None or time.monotonic() < ends):
-        data = _mutated(chance, corpus)
-        try:
-            outcome = one(data)
-        except BaseException:
-            print(f"execution {count}: {data!r}", file=sys.stderr)
-            raise
-        if outcome not in seen and len(seen) < 5000:
-            seen.add(outcome)
-            corpus.append(data)
-        count += 1
-    return count
-
-
-def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+def mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
+    """Make another input of the corpus."""
     data = bytearray(chance.choice(corpus))
     for _ in range(chance.randint(1, 4)):
         start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
@@ -135,17 +113,10 @@ def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
     return bytes(data[: 8 * 1024])
 
 
-def main() -> None:
-    """Fuzz from the command line. A hang is ended by SIGALRM, which shows where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else time.time_ns()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, arguments.seconds + 30)
-    print(f"seed {seed}: {run(seed, seconds=arguments.seconds)} executions, no law broken", flush=True)
+def run(seed: int, executions: int | None = None, seconds: float | None = None) -> int:
+    """Run until either limit and return the number of executions. An input that breaks a law is printed first."""
+    return fuzzing.fuzz(one, SEEDS, mutated, seed=seed, executions=executions, seconds=seconds)
 
 
 if __name__ == "__main__":
-    main()
+    fuzzing.main(__doc__, {"": run})
