@@ -1,0 +1,32 @@
+"""The configuration is looked for in one place, whoever looks: layers that may not import one another agree on it."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from secsign_gate.config.reader import DEFAULT_PATH
+from secsign_gate.doors import force_command
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_the_door_names_the_file_that_the_reader_takes():
+    assert force_command.DEFAULT_CONFIG == DEFAULT_PATH
+    assert force_command.CommandLine([]).config == DEFAULT_PATH
+
+
+def test_the_doors_own_words_name_it():
+    assert DEFAULT_PATH in inspect.getdoc(force_command)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])
+def test_the_documents_name_it(name):
+    assert DEFAULT_PATH in (CHECKOUT / name).read_text()
+
+
+def test_the_drop_ins_name_it():
+    texts = [path.read_text() for path in (CHECKOUT / "sshd_config.d").iterdir()]
+    named = [path for text in texts for path in re.findall(r"--config (\S+)", text)]
+    assert set(named) == {DEFAULT_PATH}
