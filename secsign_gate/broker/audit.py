@@ -8,6 +8,8 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
+from time import monotonic
 
 from secsign_gate.broker.audit_record import MAX_LINE, Event, Record, line_of
 from secsign_gate.config.settings import AuditSettings
@@ -17,7 +19,7 @@ from secsign_gate.errors import AuditError
 DEV_LOG = "/dev/log"
 _AUTHPRIV = 10 << 3  # syslog(3): facility for what only root should read
 _INFO, _NOTICE, _WARNING = 6, 5, 4
-_SECONDS = 5.0  # how long a full syslog socket may hold up a login
+_SECONDS = 5.0  # how long a full syslog socket may hold up the logins that wait for it
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -33,13 +35,24 @@ class Audit:
 
         Raises AuditError, naming the sink and what to do, if one of them did not; the others may have it then.
         """
-        line = line_of(record)
-        if len(line) > MAX_LINE:
-            raise AuditError(f"the audit record {record.reference} is too long to be whole in syslog; report this")
+        self.record_all((record,))
+
+    def record_all(self, records: Sequence[Record]) -> None:
+        """Put all of `records` into every sink, in their order, at the price of one: one write, one fsync, one socket.
+
+        Returns once all are where `record` would have put each. Raises AuditError if one of them is not: then none of
+        these verdicts may take effect, although a sink may hold the first of them.
+        """
+        lines = [line_of(record) for record in records]
+        for record, line in zip(records, lines, strict=True):
+            if len(line) > MAX_LINE:
+                raise AuditError(f"the audit record {record.reference} is too long to be whole in syslog; report this")
+        if not lines:
+            return
         if self._settings.file is not None:
-            _append(self._settings.file, line)
+            _append(self._settings.file, lines)
         if self._settings.syslog:
-            _send(self._dev_log, line, _severity(record))
+            _send(self._dev_log, [_message(line, _severity(one)) for one, line in zip(records, lines, strict=True)])
 
 
 def _severity(record: Record) -> int:
@@ -53,16 +66,20 @@ def _severity(record: Record) -> int:
             return _NOTICE
 
 
-def _send(dev_log: str, line: str, severity: int) -> None:
-    """Hand `line` to the system's log as syslog(3) would. syslog(3) itself tells nobody that it failed."""
-    message = f"<{_AUTHPRIV | severity}>secsign-gate[{os.getpid()}]: {line}".encode("ascii")
+def _message(line: str, severity: int) -> bytes:
+    return f"<{_AUTHPRIV | severity}>secsign-gate[{os.getpid()}]: {line}".encode("ascii")
+
+
+def _send(dev_log: str, messages: list[bytes]) -> None:
+    """Hand `messages` to the system's log as syslog(3) would. syslog(3) itself tells nobody that it failed."""
     try:
         try:
-            _send_by(socket.SOCK_DGRAM, dev_log, message)
+            _send_by(socket.SOCK_DGRAM, dev_log, messages)
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:  # the daemon listens on a stream socket
                 raise
-            _send_by(socket.SOCK_STREAM, dev_log, message + b"\0")  # a NUL ends a message there, as in glibc
+            # A NUL ends a message there, as in glibc.
+            _send_by(socket.SOCK_STREAM, dev_log, [b"".join(message + b"\0" for message in messages)])
     except OSError as error:
         why = error.strerror or str(error)
         raise AuditError(
@@ -71,15 +88,22 @@ def _send(dev_log: str, line: str, severity: int) -> None:
         ) from None
 
 
-def _send_by(kind: socket.SocketKind, dev_log: str, message: bytes) -> None:
+def _send_by(kind: socket.SocketKind, dev_log: str, pieces: list[bytes]) -> None:
+    """Send each of `pieces`, all of them within the time that one may take: a log that drips must not add up."""
+    deadline = monotonic() + _SECONDS
     with socket.socket(socket.AF_UNIX, kind) as log:
         log.settimeout(_SECONDS)
         log.connect(dev_log)
-        log.sendall(message)
+        for piece in pieces:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            log.settimeout(left)
+            log.sendall(piece)
 
 
-def _append(path: str, line: str) -> None:
-    """Append `line` to the file at `path` in one write, and see it on disk."""
+def _append(path: str, lines: list[str]) -> None:
+    """Append `lines` to the file at `path` in one write, and see them on disk."""
     try:
         descriptor = os.open(path, _OPEN, 0o600)
     except OSError as error:
@@ -87,9 +111,9 @@ def _append(path: str, line: str) -> None:
     try:
         before = os.fstat(descriptor)
         _judge(path, before)
-        whole = line.encode("ascii") + b"\n"
+        whole = "".join(f"{line}\n" for line in lines).encode("ascii")
         if before.st_size and os.pread(descriptor, 1, before.st_size - 1) != b"\n":
-            whole = b"\n" + whole  # a write that a full disk cut off must not swallow this record as well
+            whole = b"\n" + whole  # a write that a full disk cut off must not swallow the next record as well
         written = os.write(descriptor, whole)
         if written < len(whole):
             raise _not_written(path, f"only {written} of {len(whole)} bytes went in")

@@ -7,6 +7,7 @@ import re
 import resource
 import socket
 import stat
+import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -94,6 +95,39 @@ class TestSyslog:
             with pytest.raises(AuditError, match=r"syslog at .*\(timed out\)"):
                 Audit(AuditSettings(syslog=True, file=None), dev_log=syslog.path).record(RECORD)
 
+    def test_many_records_come_in_order_each_with_its_severity(self, syslog: Log) -> None:
+        records = [
+            RECORD._replace(
+                reference=f"R{number}", verdict=allow(Ground.APPROVED) if number % 2 else refuse(Reason.EXPIRED)
+            )
+            for number in range(5)  # more than a socket's queue may hold would wait for the reader
+        ]
+        Audit(AuditSettings(syslog=True, file=None), dev_log=syslog.path).record_all(records)
+        for number, record in enumerate(records):
+            priority = 86 if number % 2 else 85
+            assert syslog.receive() == f"<{priority}>secsign-gate[{os.getpid()}]: {line_of(record)}".encode()
+
+    def test_many_records_on_one_stream(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "log")
+        records = [RECORD._replace(reference=f"R{number}") for number in range(20)]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            Audit(AuditSettings(syslog=True, file=None), dev_log=path).record_all(records)
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                *messages, rest = stream.read().split(b"\0")
+        assert rest == b""
+        assert [message.partition(b": ")[2] for message in messages] == [line_of(one).encode() for one in records]
+
+    def test_a_log_daemon_that_stops_reading_is_a_failure_of_all(
+        self, syslog: Log, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("secsign_gate.broker.audit._SECONDS", 0.05)
+        longest = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+        with pytest.raises(AuditError, match=r"syslog at .*\(timed out\)"):
+            Audit(AuditSettings(syslog=True, file=None), dev_log=syslog.path).record_all([RECORD] * (longest + 2))
+
     def test_a_name_that_no_socket_can_have(self, tmp_path: Path) -> None:
         audit = Audit(AuditSettings(syslog=True, file=None), dev_log=str(tmp_path / ("a" * 200)))
         with pytest.raises(AuditError, match="path too long"):
@@ -154,6 +188,59 @@ class TestFile:
         assert json.loads(first)["reference"] == "7F3KQ2"
         assert cut == first[:40].replace("7F3KQ2", "CUT")
         assert json.loads(after)["reference"] == "AFTER"
+
+    def test_many_records_at_once(self, audit: Audit, path: Path) -> None:
+        audit.record(RECORD)
+        references = [f"R{number}" for number in range(1000)]
+        audit.record_all([RECORD._replace(reference=reference) for reference in references])
+        assert [found["reference"] for found in records_in(path)] == ["7F3KQ2", *references]
+
+    def test_no_record_at_all_costs_nothing(self, audit: Audit, path: Path) -> None:
+        audit.record_all([])
+        assert not path.exists()
+
+    def test_many_records_after_a_line_that_was_cut(self, audit: Audit, path: Path) -> None:
+        path.write_text('{"time":"2024-05-17T09:3')
+        path.chmod(0o600)
+        audit.record_all([RECORD._replace(reference=reference) for reference in ("ONE", "TWO")])
+        cut, *whole = path.read_text().splitlines()
+        assert cut == '{"time":"2024-05-17T09:3'
+        assert [json.loads(line)["reference"] for line in whole] == ["ONE", "TWO"]
+
+    def test_a_disk_that_fills_up_in_the_middle_is_a_failure_of_all(self, audit: Audit, path: Path) -> None:
+        records = [RECORD._replace(reference=f"R{number}") for number in range(9)]
+        room = 3 * len(line_of(records[0])) + 40
+
+        def record_with_little_room() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+            audit.record_all(records)
+
+        said = in_child(record_with_little_room)
+        assert re.search(rf"AuditError: .*gate\.jsonl \(only {room} of \d+ bytes went in\); see to", said)
+        audit.record(RECORD._replace(reference="AFTER"))
+        assert json.loads(path.read_text().splitlines()[-1])["reference"] == "AFTER"
+
+    @pytest.mark.skipif(socket.gethostname() != "private-host", reason="a disk is made on the private host only")
+    def test_a_disk_without_room(self, tmp_path: Path) -> None:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=True)
+        try:
+            audit = Audit(AuditSettings(syslog=False, file=f"{disk}/gate.jsonl"))
+            with pytest.raises(AuditError, match=r"gate\.jsonl \(only \d+ of \d+ bytes went in\)"):
+                audit.record_all([RECORD] * 100)
+            with pytest.raises(AuditError, match=r"gate\.jsonl \(No space left on device\)"):
+                audit.record_all([RECORD] * 2)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def test_a_record_too_long_for_syslog_keeps_all_of_them_out(
+        self, audit: Audit, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("secsign_gate.broker.audit.MAX_LINE", len(line_of(RECORD)))
+        with pytest.raises(AuditError, match="the audit record LONGER THAN is too long"):
+            audit.record_all([RECORD, RECORD._replace(reference="LONGER THAN")])
+        assert not path.exists()
 
     def test_a_missing_folder(self, tmp_path: Path) -> None:
         audit = Audit(AuditSettings(syslog=False, file=str(tmp_path / "gone" / "log")))
