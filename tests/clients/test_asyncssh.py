@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 import pytest
-from both_ways import ENDED, LONGEST_WAIT, TYPED, after_the_prompt, in_short
+from both_ways import ENDED, LONGEST_WAIT, TYPED, after_the_line, in_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -91,7 +91,7 @@ async def terminal(side: Side, connection: SSHClientConnection) -> list[Any]:
     process.stdin.write(b"\n")
     output += await process.stdout.read()
     done = await process.wait()
-    return [after_the_prompt(output), done.exit_status, done.exit_signal]
+    return [after_the_line(output), done.exit_status, done.exit_signal]
 
 
 def test_terminal(both: BothWays) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from both_ways import ENDED, TYPED, after_the_prompt, in_short
+from both_ways import ENDED, TYPED, after_the_line, in_short
 
 if TYPE_CHECKING:
     from both_ways import BothWays, Side
@@ -35,7 +35,7 @@ def ssh2(side: Side, *scripts: str) -> dict[str, Any]:
 
 def everything(side: Side) -> dict[str, Any]:
     seen = ssh2(side, "put", "get", "empty", "copies", "shell")
-    seen["shell"]["stdout"] = after_the_prompt(seen["shell"]["stdout"])
+    seen["shell"]["stdout"] = after_the_line(seen["shell"]["stdout"])
     for one in ("put", "get", "empty"):
         seen[one] |= {name: in_short(seen[one][name]) for name in ("stdout", "stderr")}
     return seen

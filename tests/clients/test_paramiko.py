@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 import pytest
-from both_ways import ENDED, LONGEST_WAIT, TYPED, after_the_prompt, in_short
+from both_ways import ENDED, LONGEST_WAIT, TYPED, after_the_line, in_short
 
 if TYPE_CHECKING:
     from both_ways import BothWays, Side
@@ -84,7 +84,7 @@ def shell(side: Side) -> list[Any]:
         channel.sendall(b"\n")
         while piece := channel.recv(9999):
             output += piece
-        return [after_the_prompt(output), channel.recv_exit_status()]
+        return [after_the_line(output), channel.recv_exit_status()]
 
 
 def test_shell(both: BothWays) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from both_ways import after_the_prompt
+from both_ways import after_the_line
 
 if TYPE_CHECKING:
     from both_ways import BothWays, Outcome, Side
@@ -53,7 +53,7 @@ def plink_with_a_terminal(side: Side) -> bytes:
     seen = side.run(
         "plink", "-t", *options(side), HOST, stdin=b"test -t 0 && echo $((6*7)); stty -a; exit 5\n", status=5
     )
-    return after_the_prompt(seen.stdout)
+    return after_the_line(seen.stdout)
 
 
 def copies(side: Side) -> list[Outcome]:
