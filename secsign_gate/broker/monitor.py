@@ -1,0 +1,200 @@
+"""The privileged half of the broker, as sshd has one: a tiny process of root's that says what only root may see.
+
+It answers one kind of question, what the facts are about the ancestors of a process, and it judges none of them: the
+proof is made in the broker, which has an account of its own and could read neither executable nor sockets of an sshd.
+"""
+
+import asyncio
+import fcntl
+import itertools
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import NoReturn
+
+from secsign_gate.broker.facts_message import (
+    MAX_ANSWER,
+    QUESTION_SIZE,
+    decode_answer,
+    decode_question,
+    encode_facts,
+    encode_no_facts,
+    encode_question,
+    number_of,
+)
+from secsign_gate.broker.peer import Peer
+from secsign_gate.broker.processes import facts_about
+from secsign_gate.core.ancestry import Proof, UnprovenError, prove
+from secsign_gate.errors import GateError
+
+PROOF_SECONDS = 2.0
+NAME = "secsign-monitor"  # in `ps -o comm`, which has 15 characters
+_START_SECONDS = 10.0
+_MAX_AT_ONCE = 64  # questions under way; some 250 would fill the socket's buffer
+_READY = b"ready"
+
+
+def start_monitor() -> socket.socket:
+    """Start the monitor; return the broker's end of the socket pair, whose close ends it.
+
+    Call it as root, before there is a thread, an event loop or a secret: the monitor is a fork of this process. Raises
+    GateError.
+    """
+    stream, _ = _start()
+    return stream
+
+
+def _start() -> tuple[socket.socket, int]:
+    """Return the broker's end, and the monitor's pid."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()  # no terminal's signals, and after the second fork no terminal
+            if os.fork() == 0:  # init buries the monitor; the broker has no children to look after
+                _run(theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    with suppress(ChildProcessError):  # where SIGCHLD is ignored
+        os.waitpid(child, 0)
+    try:
+        ours.settimeout(_START_SECONDS)
+        word, _, rest = ours.recv(MAX_ANSWER).partition(b" ")
+        if word == _READY:
+            return ours, int(rest)
+        why = (word + b" " + rest).decode("ascii", "replace").strip()
+    except OSError as error:
+        why = str(error)
+    ours.close()
+    raise GateError(f"the broker's monitor did not start ({why or 'it ended'}); start the broker as root")
+
+
+def _run(stream: socket.socket) -> NoReturn:
+    """Be the monitor until the broker's end is closed."""
+    try:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):  # it ends with the broker
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        stream = _the_only_descriptor(stream)
+        stream.setblocking(True)
+        try:
+            # Here, for the broker needs none of it.
+            from secsign_gate.broker.least_privilege import CAP_SYS_PTRACE, keep_only  # noqa: PLC0415
+
+            os.chdir("/")
+            keep_only(CAP_SYS_PTRACE, NAME)
+        except OSError as error:
+            stream.send(str(error.strerror).encode("ascii", "replace"))
+        else:
+            stream.send(_READY + b" %d" % os.getpid())
+            while message := stream.recv(QUESTION_SIZE + 1):
+                _answer(stream, message)
+    finally:
+        os._exit(0)
+
+
+def _the_only_descriptor(stream: socket.socket) -> socket.socket:
+    """Return `stream`, with /dev/null as 0 to 2 and nothing else open."""
+    kept = fcntl.fcntl(stream.detach(), fcntl.F_DUPFD_CLOEXEC, 3)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    return socket.socket(fileno=kept)
+
+
+def _answer(stream: socket.socket, message: bytes) -> None:
+    """Answer a question; what is none gets no answer."""
+    question = decode_question(message)
+    if question is None:
+        return
+    number, pid = question
+    try:
+        answer = encode_facts(number, facts_about(pid))
+    except UnprovenError as error:
+        answer = encode_no_facts(number, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no fact, and the next question has its answer
+        answer = encode_no_facts(number, f"the monitor failed ({type(error).__name__}); report this")
+    stream.send(answer)
+
+
+class Monitor:
+    """The broker's side of the monitor at the other end of `stream`. Made and used in one event loop."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        stream.setblocking(False)
+        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._at_once = asyncio.Semaphore(_MAX_AT_ONCE)
+        self._ended = False
+        self._loop.add_reader(stream, self._receive)
+
+    async def prove(self, peer: Peer, executables: tuple[str, ...]) -> Proof:
+        """Return which SSH connection `peer` belongs to; `executables` are the files that sshd may run from.
+
+        Raises UnprovenError if it belongs to none, if it has ended, or if there is no answer within PROOF_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(PROOF_SECONDS), self._at_once:
+                facts = decode_answer(await self._ask(peer.pid))
+        except TimeoutError:
+            raise UnprovenError(f"the monitor did not answer within {PROOF_SECONDS:.0f} s") from None
+        if not peer.is_there():  # else what was read under its number may be another's
+            raise UnprovenError(f"process {peer.pid} has ended")
+        if facts.chain and facts.chain[0].pid != peer.pid:
+            raise UnprovenError("the monitor's answer is about another process; report this")
+        return prove(peer.uid, facts.chain, facts.sockets, executables)
+
+    def close(self) -> None:
+        """End the monitor. Every proof fails from now on."""
+        if not self._ended:
+            self._ended = True
+            self._loop.remove_reader(self._stream)
+            self._stream.close()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_result(b"")
+
+    async def _ask(self, pid: int) -> bytes:
+        """Return the monitor's answer. Raises UnprovenError if there is no monitor, or if it takes no questions."""
+        if self._ended:
+            raise _ended()
+        number = next(self._numbers)
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._asked[number] = answer
+        try:
+            self._stream.send(encode_question(number, pid))
+            said = await answer
+        except BlockingIOError:
+            raise UnprovenError("the monitor takes no more questions") from None
+        except OSError:
+            raise _ended() from None
+        finally:
+            del self._asked[number]
+        if not said:
+            raise _ended()
+        return said
+
+    def _receive(self) -> None:
+        """Give the next answer to whoever asked. One that comes too late is nobody's."""
+        try:
+            answer = self._stream.recv(MAX_ANSWER + 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            answer = b""
+        if not answer:
+            self.close()
+            return
+        asked = self._asked.get(number_of(answer) or 0)
+        if asked is not None and not asked.done():
+            asked.set_result(answer)
+
+
+def _ended() -> UnprovenError:
+    return UnprovenError("the broker's monitor has ended; restart the broker")
