@@ -25,7 +25,8 @@ from secsign_gate.broker.facts_message import (
 )
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.processes import facts_about
-from secsign_gate.core.ancestry import Proof, UnprovenError, prove
+from secsign_gate.core.ancestry import UnprovenError
+from secsign_gate.core.proof import Proof, prove
 from secsign_gate.errors import GateError
 
 PROOF_SECONDS = 2.0

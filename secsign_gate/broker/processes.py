@@ -1,4 +1,4 @@
-"""Processes as /proc shows them. Reads and decides nothing; what it means is core/ancestry.py's business.
+"""Processes as /proc shows them. Reads and decides nothing; what it means is core/proof.py's business.
 
 Every file of /proc/PID is read by number, and the number may pass to another process at any time. `facts_about` reads
 the chain again after all else: a process keeps its parent as long as that lives, so where the second reading is like

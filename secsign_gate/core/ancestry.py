@@ -1,26 +1,9 @@
-"""Which SSH connection a process belongs to, judged by what the kernel says of its ancestors.
+"""What the kernel says of a process, of its ancestors and of their TCP sockets. Values only; proof.py judges them."""
 
-A door's environment is the user's ground. Not his are the processes between him and the listener: sshd keeps one that
-runs as root for as long as the connection lasts, and its process id and start time name the connection on this host.
-
-    OpenSSH 9.2             listener (root) ─ sshd: alice [priv] (root) ─ sshd: alice@… (alice) ─ door
-    OpenSSH 9.2, root       listener (root) ─ sshd: root@… (root) ─ door
-    OpenSSH 9.8 and newer   listener (root) ─ sshd-session: … [priv] (root) ─ sshd-session: … (the account) ─ door
-
-Titles and names say nothing: anybody may run an sshd of his own, and call a program so. What counts is who owns the
-process, which file the kernel started it from, and that it holds the one TCP connection.
-"""
-
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from secsign_gate.core.login import IpAddress, SshConnection
-
-SSHD_EXECUTABLES = ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session")
 ROOT = 0
-_DELETED = " (deleted)"  # proc_pid_exe(5): the file is gone or was replaced, as by an upgrade
-_MAX_SHOWN = 100
 
 
 class UnprovenError(Exception):
@@ -45,9 +28,9 @@ class Process(NamedTuple):
 class TcpConnection(NamedTuple):
     """An established TCP connection, seen from this host."""
 
-    local_address: IpAddress
+    local_address: IPv4Address | IPv6Address
     local_port: int
-    remote_address: IpAddress
+    remote_address: IPv4Address | IPv6Address
     remote_port: int
 
 
@@ -66,107 +49,3 @@ class SshdProcess(NamedTuple):
 
     pid: int
     start_time: int
-
-
-class Proof(NamedTuple):
-    """What the kernel vouches for. A link-local address is without its scope (`fe80::1`), as in /proc/net/tcp6."""
-
-    sshd: SshdProcess
-    connection: SshConnection
-
-
-def prove(
-    uid: int,
-    chain: Sequence[Process],
-    sockets: Mapping[int, TcpSockets],
-    sshd_executables: Sequence[str] = SSHD_EXECUTABLES,
-) -> Proof:
-    """Return the SSH connection that a process of `uid` belongs to, which is the same for all channels of one.
-
-    `chain` is that process, its parent and so on, at least as far as the root-owned sshd. `sockets` are those of the
-    root-owned ones among them, by pid. `sshd_executables` are the files that sshd may run from. Raises UnprovenError.
-    """
-    _check_links(chain)
-    peer = chain[0]
-    if (peer.uid, peer.effective_uid) != (uid, uid):
-        raise UnprovenError(f"process {peer.pid} does not run as uid {uid}, which opened the stream")
-    outside = _roots_sshd(chain, sshd_executables) if uid == ROOT else _users_way_out(uid, chain, sshd_executables)
-    connection = _the_connection(chain[outside], sockets)
-    # Since 9.8 root's sshd is two processes, too. The outer one lasts as long as the connection, for every channel.
-    for process in chain[outside + 1 :]:
-        if not _is_roots(process, sshd_executables) or sockets.get(process.pid) != TcpSockets((connection,), False):
-            break
-        outside += 1
-    sshd = chain[outside]
-    return Proof(
-        SshdProcess(sshd.pid, sshd.start_time),
-        SshConnection(
-            _unmapped(connection.remote_address),
-            connection.remote_port,
-            _unmapped(connection.local_address),
-            connection.local_port,
-        ),
-    )
-
-
-def _check_links(chain: Sequence[Process]) -> None:
-    """Refuse a chain that is none: a parent that is younger than its child has only inherited a process id."""
-    if not chain:
-        raise UnprovenError("nothing is known of the process that opened the stream")
-    for child, parent in pairwise(chain):
-        if child.parent != parent.pid or child.start_time < parent.start_time:
-            raise UnprovenError(f"process {parent.pid} is not the parent of process {child.pid}")
-
-
-def _users_way_out(uid: int, chain: Sequence[Process], sshd_executables: Sequence[str]) -> int:
-    """Return where in `chain` the root-owned sshd is of a process that is not root's."""
-    for place, process in enumerate(chain):
-        if (process.uid, process.effective_uid) == (uid, uid):
-            continue
-        if not _is_roots(process, sshd_executables):
-            raise UnprovenError(f"{_named(process)} stands between uid {uid} and sshd")
-        # What sshd runs before a login, an AuthorizedKeysCommand for example, may have the account's uid as well.
-        if not _is_sshd(chain[place - 1], sshd_executables):
-            raise UnprovenError(f"{_named(chain[place - 1])} was started by sshd, but not for a session")
-        return place
-    raise UnprovenError(f"no ancestor of process {chain[0].pid} is root's sshd")
-
-
-def _roots_sshd(chain: Sequence[Process], sshd_executables: Sequence[str]) -> int:
-    """Return where in `chain` the innermost sshd is of a process that is root's."""
-    for place, process in enumerate(chain[1:], start=1):
-        if (process.uid, process.effective_uid) != (ROOT, ROOT):
-            raise UnprovenError(f"{_named(process)} stands between root and sshd")
-        if _is_sshd(process, sshd_executables):
-            return place
-    raise UnprovenError(f"no ancestor of process {chain[0].pid} is sshd")
-
-
-def _the_connection(sshd: Process, sockets: Mapping[int, TcpSockets]) -> TcpConnection:
-    """Return the one connection that `sshd` is there for. The listener has none, or that of somebody who just came."""
-    held = sockets.get(sshd.pid)
-    if held is None or len(held.established) != 1:
-        raise UnprovenError(f"sshd, process {sshd.pid}, does not hold exactly one TCP connection")
-    if held.listens:
-        raise UnprovenError(f"sshd, process {sshd.pid}, listens, so it is not there for one connection")
-    return held.established[0]
-
-
-def _is_roots(process: Process, sshd_executables: Sequence[str]) -> bool:
-    return (process.uid, process.effective_uid) == (ROOT, ROOT) and _is_sshd(process, sshd_executables)
-
-
-def _is_sshd(process: Process, sshd_executables: Sequence[str]) -> bool:
-    """Only root can have put a file where sshd is, and only root can have removed it again."""
-    return process.executable != "" and process.executable.removesuffix(_DELETED) in sshd_executables
-
-
-def _named(process: Process) -> str:
-    """Return words for a process. The path is of foreign origin."""
-    return f"process {process.pid} of uid {process.uid} ({process.executable[:_MAX_SHOWN]!a})"
-
-
-def _unmapped(address: IpAddress) -> IpAddress:
-    """Return an IPv4 address for an IPv4-mapped one, as sshd does in SSH_CONNECTION (canohost.c)."""
-    mapped = address.ipv4_mapped if address.version == 6 else None  # noqa: PLR2004 - the IP version
-    return mapped or address
