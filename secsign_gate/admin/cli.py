@@ -36,6 +36,11 @@ Set it up:
   secsign-gate check --account alice --command uptime        what a login would meet
 
 \b
+Look at what it does:
+  secsign-gate log --limit 20                                the last verdicts
+  secsign-gate log --follow --verdict refuse                 refusals, as they come
+
+\b
 Exit status:
   0    done, and nothing is wrong
   1    the command failed, or was refused
@@ -59,6 +64,7 @@ _COMMANDS = {
     "import-mapping": _Command(
         "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."
     ),
+    "log": _Command("secsign_gate.admin.log", "log", "Show verdicts on record."),
     "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone."),
     "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone."),
 }

@@ -53,7 +53,7 @@ class TestHelp:
         done = run("--help")
         assert done.returncode == 0
         assert done.stderr == ""
-        for shown in ("check", "import-mapping", "phone", "simulator", "secsign-gate check --account alice", "  78   "):
+        for shown in ("check", "import-mapping", "log", "phone", "simulator", "secsign-gate check --account alice", "  78   "):
             assert shown in done.stdout
 
     def test_the_help_loads_no_http_client_and_no_web_server(self) -> None:
@@ -66,7 +66,7 @@ class TestHelp:
         assert "click" in loaded
         assert not loaded & {"httpx", "starlette", "uvicorn", "cryptography", "paramiko", "asyncio", "ssl"}
 
-    @pytest.mark.parametrize("command", ["check", "import-mapping", "phone", "simulator"])
+    @pytest.mark.parametrize("command", ["check", "import-mapping", "log", "phone", "simulator"])
     def test_every_command_has_help_with_examples(self, command: str) -> None:
         done = run(command, "-h")
         assert done.returncode == 0
