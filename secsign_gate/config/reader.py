@@ -140,6 +140,7 @@ def _id_server(reading: Reading, table: Table, folder: str) -> IdServerSettings:
         proxy=table.take("proxy", proxy_url, None),
         connect_seconds=connect_seconds,
         total_seconds=total_seconds,
+        requests_per_second=table.take("requests_per_second", whole_number(1, 1000), 20),
         api_method=table.take("api_method", api_method, "SecSignGate"),
     )
     table.end()

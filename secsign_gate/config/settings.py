@@ -38,6 +38,7 @@ class IdServerSettings(NamedTuple):
     URLs are `https://host[:port][/base]` without a trailing slash. `fallback_url` is for a create that certainly was
     not sent. `ca_file` is a PEM file that replaces the system's trust store. `pin_account` is set for `rest` and None
     for `form`. `proxy` is `http://host:port`. `total_seconds` limits one whole request, however its bytes drip in.
+    `requests_per_second` limits all requests of one broker together.
     """
 
     dialect: Literal["form", "rest"]
@@ -48,6 +49,7 @@ class IdServerSettings(NamedTuple):
     proxy: str | None
     connect_seconds: float
     total_seconds: float
+    requests_per_second: int
     api_method: str
 
 

@@ -36,6 +36,7 @@ pin_account_file = "input"
 proxy = "http://p:1"
 connect_seconds = 1
 total_seconds = 2.5
+requests_per_second = 100
 """,
     b"""[push]
 service_name = "{account}@{host}"

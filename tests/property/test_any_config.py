@@ -15,7 +15,7 @@ PATH = "/etc/secsign-gate/secsign-gate.toml"
 NAMES = {
     "": ["users_file"],
     "id_server": ["dialect", "url", "fallback_url", "ca_file", "pin_account_file", "proxy", "connect_seconds",
-                  "total_seconds", "api_method"],
+                  "total_seconds", "requests_per_second", "api_method"],
     "push": ["service_name", "service_address", "access_pass", "wait_seconds"],
     "policy": ["exempt_accounts", "exempt_groups", "exempt_networks", "exempt_commands"],
     "sshd": ["authorized_keys_files", "authorized_keys_elsewhere", "trusted_user_ca_keys", "subsystems", "motd_files"],

@@ -62,6 +62,7 @@ def test_the_least_that_a_gate_needs_leaves_everything_else_at_its_default(toml:
             proxy=None,
             connect_seconds=5.0,
             total_seconds=15.0,
+            requests_per_second=20,
             api_method="SecSignGate",
         ),
         push=PushSettings("{account}@{host}", "{host}", "with-terminal", 60),
@@ -100,6 +101,7 @@ pin_account_file = "pin-account"
 proxy = "http://proxy.example.org:3128"
 connect_seconds = 1
 total_seconds = 2.5
+requests_per_second = 100
 [push]
 service_name = "{command} for {account}"
 service_address = "web1 {client}"
@@ -151,6 +153,7 @@ def test_every_setting_reaches_its_place(toml: Path) -> None:
             proxy="http://proxy.example.org:3128",
             connect_seconds=1.0,
             total_seconds=2.5,
+            requests_per_second=100,
             api_method="SecSignGate",
         ),
         push=PushSettings("{command} for {account}", "web1 {client}", "never", 600),

@@ -87,6 +87,8 @@ MISTAKES = [
     ),
     ("id_server", 'total_seconds = "5"', "id_server.total_seconds", "is a text; write a number of seconds"),
     ("id_server", "total_seconds = inf", "id_server.total_seconds", "is out of range"),
+    ("id_server", "requests_per_second = 0", "id_server.requests_per_second", "is out of range"),
+    ("id_server", "requests_per_second = 2.5", "id_server.requests_per_second", "write a whole number"),
     ("id_server", "connect_seconds = 16", "id_server.connect_seconds", "is more than total_seconds, 15; connecting is"),
     (
         "id_server",
