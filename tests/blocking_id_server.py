@@ -10,6 +10,7 @@ from running_simulator import RunningSimulator
 
 from secsign_gate.config import IdServerSettings, PinAccount
 from secsign_gate.core.auth_session import AuthSession, PushRequest, StateReport
+from secsign_gate.core.circuit import ServerHealth
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.errors import IdServerUnreachable
 from secsign_gate.id_server.dialects import id_server
@@ -30,6 +31,7 @@ def settings_for(dialect: Dialect, url: str, ca_file: str | None) -> IdServerSet
         proxy=None,
         connect_seconds=5.0,
         total_seconds=15.0,
+        requests_per_second=20,
         api_method="SecSignGate",
     )
 
@@ -57,6 +59,15 @@ class BlockingIdServer:
 
     def release(self, auth_session: AuthSession) -> None:
         self._runner.run(self.id_server.release(auth_session))
+
+    def warm(self) -> None:
+        self._runner.run(self.id_server.warm())
+
+    def health(self) -> tuple[ServerHealth, ...]:
+        return self.id_server.health()
+
+    def drop_connections(self) -> None:
+        self._runner.run(self.id_server.aclose())
 
     def __enter__(self) -> Self:
         return self

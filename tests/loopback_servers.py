@@ -4,6 +4,7 @@ import select
 import socket
 import socketserver
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ Script = Callable[[ssl.SSLSocket], None]
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    allow_reuse_address = True
     address_family = socket.AF_INET
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -22,14 +24,14 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def _serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Give each connection to `handle` in a thread of its own; yields the port."""
+def _serving(handle: Callable[[socket.socket], None], port: int = 0) -> Iterator[int]:
+    """Give each connection to `handle` in a thread of its own; yields the port, a free one unless it is given."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             handle(self.request)
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -52,6 +54,10 @@ class TlsServer:
         self._script = script
         self.handshakes = 0
 
+    def without_tickets(self) -> None:
+        """Send no session tickets, which come at any time after the handshake."""
+        self._context.num_tickets = 0
+
     @contextmanager
     def running(self) -> Iterator[str]:
         """Yield the URL."""
@@ -59,6 +65,7 @@ class TlsServer:
             yield f"https://127.0.0.1:{port}"
 
     def _converse(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is sent is there
         with self._context.wrap_socket(connection, server_side=True) as conversation:
             self.handshakes += 1
             self._script(conversation)
@@ -95,6 +102,67 @@ class ByScript:
         select.select([conversation], [], [])
         with suppress(OSError):
             self.requests.extend(iter(lambda: conversation.recv(65536), b""))
+
+
+class Wiretap:
+    """Passes everything on to `url`, and notes who sent what: `(b">" or b"<", bytes)` for each segment as it came.
+
+    `connections` counts them. `cut` ends all of them at once, by "fin" or "rst", towards the client only.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._port = int(url.rpartition(":")[2])
+        self._cuts: list[tuple[socket.socket, threading.Event]] = []
+        self.segments: list[tuple[bytes, bytes]] = []
+        self.connections = 0
+
+    @contextmanager
+    def running(self, port: int = 0) -> Iterator[str]:
+        """Yield the URL."""
+        with _serving(self._pass_on, port) as chosen:
+            yield f"https://127.0.0.1:{chosen}"
+
+    def directions(self) -> bytes:
+        """The order in which both sides spoke: b"><><" are two round trips."""
+        spoke = b""
+        for direction, _ in self.segments:
+            spoke += b"" if spoke.endswith(direction) else direction
+        return spoke
+
+    def cut(self, how: Literal["fin", "rst"]) -> None:
+        """End all connections towards the client; returns when the system has done so."""
+        for order, done in self._cuts:
+            order.sendall(how.encode())
+            assert done.wait(10)
+        self._cuts.clear()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        order, heard = socket.socketpair()
+        done = threading.Event()
+        self.connections += 1
+        self._cuts.append((order, done))
+        with order, heard, socket.create_connection(("127.0.0.1", self._port)) as server, suppress(OSError):
+            across = {client: (server, b">"), server: (client, b"<")}
+            while True:
+                for ready in select.select([*across, heard], [], [])[0]:
+                    piece = ready.recv(65536)
+                    if ready is heard:
+                        _end(client, abruptly=piece == b"rst")
+                        done.set()
+                        return
+                    if not piece:
+                        return
+                    other, direction = across[ready]
+                    self.segments.append((direction, piece))
+                    other.sendall(piece)
+
+
+def _end(connection: socket.socket, *, abruptly: bool) -> None:
+    if abruptly:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    else:
+        connection.shutdown(socket.SHUT_WR)
 
 
 class ConnectProxy:

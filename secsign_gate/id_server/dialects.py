@@ -1,8 +1,12 @@
 """An ID server over HTTP, in whichever dialect: which one the settings ask for, and which server a create goes to."""
 
+import asyncio
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from secsign_gate.core.auth_session import AuthSession, PushRequest, StateReport
+from secsign_gate.core.circuit import Circuit, ServerHealth, ServerState, Sign, may_try, observe, tried
+from secsign_gate.core.pacing import Kind
 from secsign_gate.errors import IdServerUnreachable
 from secsign_gate.id_server.exchange import Ask, Reply
 from secsign_gate.id_server.form import FormDialect
@@ -40,25 +44,29 @@ class Dialect(Protocol):
 
 
 class HttpIdServer:
-    """The IdServer of interface.py: a dialect spoken over a transport, to a main server and perhaps a fallback."""
+    """The IdServer of interface.py: a dialect spoken over a transport, to a main server and perhaps a fallback.
 
-    def __init__(self, dialect: Dialect, transport: Transport, url: str, fallback_url: str | None) -> None:
+    A server that gives no sign of life is not asked to create anything for a while (core/circuit.py). Auth sessions
+    that it has already made are asked about all the same: nobody else knows them.
+    """
+
+    def __init__(self, dialect: Dialect, settings: "IdServerSettings") -> None:
         self._dialect = dialect
-        self._transport = transport
-        self._url = url
-        self._fallback_url = fallback_url
+        self._settings = settings
+        self._transport = Transport(settings, self._notice)
+        self._circuits = {url: Circuit() for url in (settings.url, settings.fallback_url) if url is not None}
 
     async def open(self, request: PushRequest) -> AuthSession:
         """Create an auth session. The fallback is asked only if it is certain that the main server never was."""
         ask = self._dialect.create(request)
         try:
-            return await self._create_at(self._url, ask)
+            return await self._create_at(self._settings.url, ask)
         except IdServerUnreachable as fault:
-            if fault.request_may_have_arrived or self._fallback_url is None:
+            if fault.request_may_have_arrived or self._settings.fallback_url is None:
                 raise
             main_fault = fault
         try:
-            return await self._create_at(self._fallback_url, ask)
+            return await self._create_at(self._settings.fallback_url, ask)
         except IdServerUnreachable as fault:
             raise IdServerUnreachable(
                 f"{main_fault}; nor could the fallback be used: {fault}",
@@ -67,25 +75,72 @@ class HttpIdServer:
 
     async def state_of(self, auth_session: AuthSession) -> StateReport:
         """Ask the server that made it. Whether the report is about this auth session is judged in core/approval.py."""
-        reply = await self._transport.exchange(auth_session.server_url, self._dialect.look(auth_session))
-        return self._dialect.state(reply, auth_session)
+        ask = self._dialect.look(auth_session)
+        return self._dialect.state(
+            await self._transport.exchange(auth_session.server_url, Kind.LOOK, ask), auth_session
+        )
 
     async def cancel(self, auth_session: AuthSession) -> None:
         """Withdraw an auth session."""
-        reply = await self._transport.exchange(auth_session.server_url, self._dialect.cancel(auth_session))
-        self._dialect.done(reply, auth_session)
+        await self._dispose(auth_session, self._dialect.cancel(auth_session))
 
     async def release(self, auth_session: AuthSession) -> None:
         """Dispose of an auth session."""
-        reply = await self._transport.exchange(auth_session.server_url, self._dialect.release(auth_session))
-        self._dialect.done(reply, auth_session)
+        await self._dispose(auth_session, self._dialect.release(auth_session))
+
+    async def warm(self) -> None:
+        """Connect to the main server, and to the fallback where creates would go there. Never raises."""
+        for url in self._circuits:
+            circuit = self._circuits[url]
+            if may_try(circuit, _now()):
+                # What a server needs that takes connections and answers nothing is a request: leave it its turn.
+                if not circuit.silent:
+                    self._circuits[url] = tried(circuit, _now(), self._settings.connect_seconds)
+                await self._transport.warm(url)
+            if self._circuits[url].state is not ServerState.DOWN:
+                break
+
+    def health(self) -> tuple[ServerHealth, ...]:
+        """Return what is known of each server, the main one first."""
+        return tuple(
+            ServerHealth(url, circuit.state, circuit.since, circuit.sentence) for url, circuit in self._circuits.items()
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
 
     async def _create_at(self, server_url: str, ask: Ask) -> AuthSession:
-        return self._dialect.created(await self._transport.exchange(server_url, ask), server_url)
+        circuit = self._circuits[server_url]
+        if not may_try(circuit, _now()):
+            raise self._out_of_reach(server_url)
+        self._circuits[server_url] = tried(circuit, _now(), self._settings.total_seconds)
+        return self._dialect.created(await self._transport.exchange(server_url, Kind.CREATE, ask), server_url)
+
+    async def _dispose(self, auth_session: AuthSession, ask: Ask) -> None:
+        self._dialect.done(await self._transport.exchange(auth_session.server_url, Kind.DISPOSAL, ask), auth_session)
+
+    def _notice(self, server_url: str, sign: Sign, began: float, sentence: str) -> None:
+        """Note a sign that a server has given. When one goes down, those who wait to ask it are told at once."""
+        before = self._circuits.get(server_url)
+        if before is None:
+            return  # of an auth session made when the settings named another server
+        after = observe(before, sign, began, _now(), sentence)
+        self._circuits[server_url] = after
+        if after.state is ServerState.DOWN and after is not before:
+            self._transport.dismiss_creates(server_url, lambda: self._out_of_reach(server_url))
+
+    def _out_of_reach(self, server_url: str) -> IdServerUnreachable:
+        circuit = self._circuits[server_url]
+        down_for, pause = _now() - circuit.since, max(0.0, circuit.try_at - _now())
+        return IdServerUnreachable(
+            f"{circuit.sentence} (so for {down_for:.0f} s now; it is tried again in {math.ceil(pause)} s)",
+            request_may_have_arrived=False,
+        )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def id_server(settings: "IdServerSettings") -> "IdServer":
@@ -95,4 +150,4 @@ def id_server(settings: "IdServerSettings") -> "IdServer":
         if settings.pin_account is None:
             raise ValueError("the REST dialect needs a PIN account")  # load_settings has seen to it
         dialect = RestDialect(settings.pin_account.name, settings.pin_account.password)
-    return HttpIdServer(dialect, Transport(settings), settings.url, settings.fallback_url)
+    return HttpIdServer(dialect, settings)

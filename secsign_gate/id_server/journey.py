@@ -1,74 +1,74 @@
-"""How far one request came before it failed, and what that means in a sentence. No I/O here."""
+"""How far one request came before it failed, and what that means: in a sentence, and for the next ones. No I/O here."""
 
 import os
+import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from enum import Enum, auto
 
+from secsign_gate.core.circuit import Sign
 from secsign_gate.core.display_text import display_text
 from secsign_gate.errors import IdServerUnreachable
 
-if TYPE_CHECKING:
-    from secsign_gate.config import IdServerSettings
+_NUMBER_IN_TEXT = re.compile(r"\[Errno ([0-9]{1,5})\]")  # asyncio joins the faults of several addresses to one text
 
-_Stage = Literal["", "connect", "tunnel", "tls", "sent"]
-_STAGES: dict[str, _Stage] = {
-    "connection.connect_tcp": "connect",
-    "connection.start_tls": "tls",
-    "proxy.start_tls": "tls",
-}
+
+class Stage(Enum):
+    """What is being done."""
+
+    CONNECT = auto()
+    TUNNEL = auto()
+    TLS = auto()
+    SENT = auto()
+
+
+class SpoiledError(Exception):
+    """An answer that cannot be used. `str()` says in our own words what the server does."""
 
 
 class Journey:
-    """Follows one request to `server` (host:port) by the events of httpcore's trace extension.
+    """One request on its way to `server` (host:port), by way of `proxy` (host:port, or empty).
 
-    An event that is not known to belong to making the connection counts as the first byte of the request: should a
-    later httpcore rename its events, we only become more careful.
+    `stage` is where it is, set by whoever takes it there; None while nothing has been done. It comes to SENT before
+    the first byte of the request is written, and never leaves it.
     """
 
-    def __init__(self, server: str, settings: "IdServerSettings") -> None:
+    def __init__(self, server: str, proxy: str) -> None:
         self.server = server
-        self._proxy = (settings.proxy or "").rpartition("@")[2].removeprefix("http://")
-        self._stage: _Stage = ""
+        self._proxy = proxy
+        self.stage: Stage | None = None
 
     @property
     def request_may_have_arrived(self) -> bool:
-        """Whether the server may have seen any of the request: False only while its own connection is being made."""
-        return self._stage in ("", "sent")
+        """Whether the server may have seen any of the request."""
+        return self.stage is Stage.SENT
 
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of one event of the trace extension."""
-        step, _, moment = event.rpartition(".")
-        if moment != "started" or self._stage == "sent" or step == "http11.response_closed":
-            return
-        to_proxy = getattr(info.get("request"), "method", None) == b"CONNECT"
-        self._stage = "tunnel" if to_proxy else _STAGES.get(step, "sent")
-
-    def spoiled_by(self, what: str) -> IdServerUnreachable:
-        """Return the fault for an answer that cannot be used; `what` says in our own words what the server does."""
-        return IdServerUnreachable(
-            f"the ID server {self.server} {what}; check url in [id_server]",
-            request_may_have_arrived=self.request_may_have_arrived,
-        )
+    def sign_in(self, error: Exception) -> Sign:
+        """Return what the end by `error` says about the server."""
+        if self.stage is not Stage.SENT:
+            return Sign.NO_CONNECTION
+        return Sign.SILENCE if _timed_out(list(_causes(error))) else Sign.ANSWER
 
     def ended_by(self, error: Exception) -> IdServerUnreachable:
-        """Return the fault for `error`, which httpx, ssl or the system raised under the request."""
+        """Return the fault for `error`, which h11, ssl, asyncio or the system raised under the request."""
         causes = list(_causes(error))
-        match self._stage:
-            case "connect":
-                sentence = self._not_connected(causes)
-            case "tunnel":
+        match self.stage:
+            case Stage.SENT if isinstance(error, SpoiledError):
+                sentence = f"the ID server {self.server} {error}; check url in [id_server]"
+            case Stage.SENT:
+                # What the server did send is not repeated: it may be anything, even a secret of ours.
+                why = _timed_out(causes) or "it broke off, or that was not HTTP"
+                sentence = f"the ID server {self.server} gave no complete answer ({why}); check that it runs"
+            case Stage.TLS:
+                sentence = f"the ID server {self.server} {_no_tls(causes)} in [id_server]"
+            case Stage.TUNNEL:
                 said = _timed_out(causes) or display_text(str(error), 60) or "broke off"
                 sentence = (
                     f"the proxy {self._proxy} does not lead to {self.server} ({said}); check proxy in [id_server]"
                 )
-            case "tls":
-                sentence = f"the ID server {self.server} {_no_tls(causes)} in [id_server]"
             case _:
-                # What the server did send is not repeated: it may be anything, even a secret of ours.
-                why = _timed_out(causes) or "it broke off, or that was not HTTP"
-                sentence = f"the ID server {self.server} gave no complete answer ({why}); check that it runs"
+                sentence = self._not_connected(causes)
         return IdServerUnreachable(sentence, request_may_have_arrived=self.request_may_have_arrived)
 
     def _not_connected(self, causes: list[BaseException]) -> str:
@@ -79,9 +79,16 @@ class Journey:
             if isinstance(cause, socket.gaierror):
                 why = display_text(cause.strerror or "no reason given")
                 return f"the name of {peer} cannot be resolved ({why}); check {setting} in [id_server], and DNS"
-        numbers = (cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno is not None)
-        why = _timed_out(causes) or next((os.strerror(number) for number in numbers), "no reason given")
+        why = _timed_out(causes) or next(filter(None, map(_reason, causes)), "no reason given")
         return f"no connection to {peer} ({why}); check {setting} in [id_server], that it runs, and firewalls"
+
+
+def _reason(cause: BaseException) -> str:
+    if not isinstance(cause, OSError):
+        return ""
+    in_text = _NUMBER_IN_TEXT.search(str(cause))
+    number = cause.errno or (int(in_text[1]) if in_text else None)
+    return os.strerror(number) if number else ""
 
 
 def _no_tls(causes: list[BaseException]) -> str:

@@ -1,124 +1,130 @@
 """The only road to an ID server: one request over HTTPS, answered in full and in time, or failed. Nothing is repeated.
 
-This file knows httpx and no dialect. It takes nothing from the environment, follows no redirect, keeps no cookie,
-and accepts no answer whose end it cannot see.
+It takes nothing from the environment, follows no redirect, keeps no cookie, and accepts no answer whose end it cannot
+see. All requests share one connection per server by turns (lanes.py), so many a second (pace.py).
 
-That a create is never sent twice rests on three things. httpx is told not to retry. httpcore moves a request to
-another connection only while no byte of it is written (its ConnectionNotAvailable); a kept connection that dies under
-a request fails that request. And the fallback (dialects.py) is asked only after a fault of which
-`request_may_have_arrived` is False, which is what `Journey` finds out.
+That a create is never sent twice rests on two things. A request is written once to one connection (connection.py). And
+the fallback (dialects.py) is asked only after a fault of which `request_may_have_arrived` is False, which `Journey`
+knows because it is told before the first byte is written.
 """
 
 import asyncio
-import socket
 import ssl
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import httpx
+import h11
 
-from secsign_gate import __version__
+from secsign_gate.core.circuit import Sign
+from secsign_gate.core.pacing import Kind
 from secsign_gate.errors import IdServerUnreachable
+from secsign_gate.id_server.connection import Address, Connection, address_of, connect
 from secsign_gate.id_server.exchange import Ask, Reply
-from secsign_gate.id_server.journey import Journey
-from secsign_gate.id_server.tls import Conversation, tls_context
+from secsign_gate.id_server.journey import Journey, SpoiledError
+from secsign_gate.id_server.lanes import Lane, Lanes
+from secsign_gate.id_server.pace import Pace
+from secsign_gate.id_server.tls import tls_context
 
 if TYPE_CHECKING:
     from secsign_gate.config import IdServerSettings
 
-BODY_LIMIT = 64 * 1024  # an answer is below 1 kB, with an access pass about 3 (protocol reference 7, row 13)
-_IDLE_SECONDS = 30.0  # how long an unused connection is kept warm
-_HEADERS = {"User-Agent": f"secsign-gate/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
-_NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+# (server_url, sign, when the attempt began, the fault's sentence or nothing); times are the event loop's.
+Notice = Callable[[str, Sign, float, str], None]
+
+_HTTP_PORT = 80
+_FAULTS = (SpoiledError, h11.ProtocolError, ssl.SSLError, OSError)  # a TimeoutError is an OSError
 
 
 class Transport:
     """HTTPS to the servers of `settings`. TLS context and connections are made when first needed, then kept.
 
-    Belongs to one event loop. Several exchanges may be under way at once.
+    `notice` is called with every sign of life, or of none, that a server gives. Belongs to one event loop. Any number
+    of exchanges may be under way at once.
     """
 
-    def __init__(self, settings: "IdServerSettings") -> None:
+    def __init__(self, settings: "IdServerSettings", notice: Notice) -> None:
         self._settings = settings
-        self._client: httpx.AsyncClient | None = None
+        self._notice = notice
+        self._proxy = None if settings.proxy is None else _proxy_address(settings.proxy)
+        self._pace: Pace[Lane] = Pace(settings.requests_per_second)
+        self._lanes: dict[str, Lanes] = {}
+        self._context: ssl.SSLContext | None = None
 
-    async def exchange(self, server_url: str, ask: Ask) -> Reply:
+    async def exchange(self, server_url: str, kind: Kind, ask: Ask) -> Reply:
         """Send `ask` to the server at `server_url`, once, and return its complete answer, whatever its status.
 
-        Raises IdServerUnreachable, and nothing else, when there is no such answer within `total_seconds`.
+        It waits for its turn first, which only a create does not do for ever: others are given up by who wants them.
+        Raises IdServerUnreachable, and nothing else, when there is no answer within `total_seconds` of the turn;
+        or what `dismiss_creates` was given.
         """
-        url = _https_url(server_url, ask.target)
-        host = f"[{url.host}]" if ":" in url.host else url.host
-        journey = Journey(f"{host}:{url.port or 443}", self._settings)
+        address = address_of(server_url)
+        lanes = self._lanes_to(server_url)
+        limit = self._settings.total_seconds
         try:
-            async with asyncio.timeout(self._settings.total_seconds):
-                return await self._exchange(url, ask, journey)
-        except (httpx.HTTPError, ssl.SSLError, OSError) as error:  # a TimeoutError is an OSError
-            raise journey.ended_by(error) from error
+            async with asyncio.timeout(limit if kind is Kind.CREATE else None):
+                lane = await self._pace.turn(kind, lanes)
+        except TimeoutError:
+            raise IdServerUnreachable(
+                f"so many ask the ID server {address} that no turn came within {limit:g} s; log in again later",
+                request_may_have_arrived=False,
+            ) from None
+        began = asyncio.get_running_loop().time()
+        journey = Journey(str(address), str(self._proxy or ""))
+        try:
+            async with asyncio.timeout(limit):
+                connection = await lane.connected(lambda: self._connect(address, journey))
+                status, body = await connection.exchange(ask, journey)
+        except _FAULTS as error:
+            fault = journey.ended_by(error)
+            self._notice(server_url, journey.sign_in(error), began, str(fault))
+            raise fault from error
+        finally:
+            lanes.give_back(lane)
+        self._notice(server_url, Sign.ANSWER, began, "")
+        return Reply(journey.server, status, body)
+
+    async def warm(self, server_url: str) -> None:
+        """See to it that a request finds a connection, without sending one. Never raises: the request will."""
+        lanes = self._lanes_to(server_url)
+        if lanes.is_in_use():
+            return  # somebody is connected, or about to be
+        began = asyncio.get_running_loop().time()
+        lane = lanes.take()
+        try:
+            address = address_of(server_url)
+            journey = Journey(str(address), str(self._proxy or ""))
+            try:
+                kept = lane.connection
+                if await lane.connected(lambda: self._connect(address, journey)) is not kept:
+                    self._notice(server_url, Sign.CONNECTION, began, "")
+            except _FAULTS as error:
+                self._notice(server_url, journey.sign_in(error), began, str(journey.ended_by(error)))
+        except IdServerUnreachable:
+            pass  # our own orders are wrong: nothing to hold against the server, and the request says so
+        finally:
+            lanes.give_back(lane)
+
+    def dismiss_creates(self, server_url: str, fault: Callable[[], IdServerUnreachable]) -> None:
+        """Let every create that still waits for its turn at `server_url` fail with a `fault`. None of them was sent."""
+        self._pace.dismiss(Kind.CREATE, self._lanes_to(server_url), fault)
 
     async def aclose(self) -> None:
         """Close the connections. A later exchange opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        for lanes in self._lanes.values():
+            await lanes.aclose()
 
-    async def _exchange(self, url: httpx.URL, ask: Ask, journey: Journey) -> Reply:
-        if self._client is None:
-            self._client = _client(self._settings)
-        response_to = self._client.stream(
-            ask.method, url, headers=list(ask.headers), content=ask.body or None, extensions={"trace": journey}
-        )
-        async with response_to as response:
-            return Reply(journey.server, response.status_code, await _body(response, journey))
+    async def _connect(self, address: Address, journey: Journey) -> Connection:
+        if self._context is None:
+            self._context = tls_context(self._settings.ca_file)
+        return await connect(address, self._proxy, self._settings.connect_seconds, self._context, journey)
 
-
-def _https_url(server_url: str, target: str) -> httpx.URL:
-    try:
-        url = httpx.URL(server_url + target)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if url.scheme != "https" or not url.host:
-        raise IdServerUnreachable(
-            f"{server_url} is no https address; correct url in [id_server]", request_may_have_arrived=False
-        )
-    return url
+    def _lanes_to(self, server_url: str) -> Lanes:
+        if server_url not in self._lanes:
+            self._lanes[server_url] = Lanes(self._pace.look_again)
+        return self._lanes[server_url]
 
 
-async def _body(response: httpx.Response, journey: Journey) -> bytes:
-    """Read the body as it was sent. An answer that does not show where it ends could have been cut."""
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise journey.spoiled_by("compresses its answers, which it was not asked to")
-    received = bytearray()
-    async for chunk in response.aiter_raw():
-        received += chunk
-        if len(received) > BODY_LIMIT:
-            raise journey.spoiled_by(f"answers with more than {BODY_LIMIT} bytes")
-    body = bytes(received)
-    connection = response.extensions["network_stream"]
-    conversation = connection.get_extra_info("ssl_object")
-    one_answer = isinstance(conversation, Conversation) and conversation.is_one_answer(response.headers, body)
-    if not one_answer or conversation.ended:
-        await connection.aclose()  # or the next request would be sent into the void, or meet what is left over here
-    if not one_answer:
-        raise journey.spoiled_by("sends something else than one complete answer")
-    return body
-
-
-def _client(settings: "IdServerSettings") -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(
-        verify=tls_context(settings.ca_file),
-        trust_env=False,
-        http2=False,
-        retries=0,
-        proxy=settings.proxy,
-        limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_SECONDS),
-        socket_options=[_NO_DELAY],
-    )
-    return httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        follow_redirects=False,
-        headers=_HEADERS,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        timeout=httpx.Timeout(None, connect=settings.connect_seconds),  # the rest is in `exchange`, over everything
-    )
+def _proxy_address(proxy: str) -> Address:
+    url = urlsplit(proxy)
+    return Address(url.hostname or "", url.port or _HTTP_PORT)

@@ -221,7 +221,7 @@ class TestProxy:
         with ConnectProxy().running() as url:
             chosen = settings._replace(proxy=url, fallback_url=fallback.url, total_seconds=SOON)
             with BlockingIdServer(chosen) as server:
-                for number, fault in enumerate(("close", "reset", "hang", "garbage")):
+                for number, fault in enumerate(("close", "reset", "garbage", "hang")):
                     simulator.faults(fault, on="create")
                     with pytest.raises(IdServerUnreachable) as caught:
                         server.open(push(f"{user}.{number}"))

@@ -15,8 +15,8 @@ from running_simulator import RunningSimulator
 from secsign_gate.config import IdServerSettings
 from secsign_gate.core.auth_session import AuthSessionState
 from secsign_gate.errors import IdServerRefused, IdServerUnreachable
+from secsign_gate.id_server.connection import BODY_LIMIT
 from secsign_gate.id_server.dialects import id_server
-from secsign_gate.id_server.transport import BODY_LIMIT
 from secsign_gate.simulator.certificates import TlsFiles
 
 PENDING = b'{"authsessionstate":1}'
@@ -224,7 +224,7 @@ class TestAnswersThatEndElsewhere:
             assert state_at(settings_for("rest", url, str(tls.ca_file))).state == AuthSessionState.PENDING
         with (
             TlsServer(tls.server_file, ByScript(answer, end="cut")).running() as url,
-            pytest.raises(IdServerUnreachable, match="one complete answer"),
+            pytest.raises(IdServerUnreachable, match="no complete answer"),
         ):
             state_at(settings_for("rest", url, str(tls.ca_file)))
 

@@ -31,7 +31,8 @@ OURS = {
     "__main__.py": ("admin",),
 }
 OTHERS = {
-    "id_server/transport.py": {"httpx", "httpcore"},
+    "id_server/connection.py": {"h11"},
+    "id_server/transport.py": {"h11"},
     "admin": {"click"},
     "simulator": {"click", "cryptography", "httpx", "starlette", "uvicorn"},
 }

@@ -1,0 +1,67 @@
+"""When may the next request leave, and whose is it? Values in, answers out; the waiting is in id_server/pace.py."""
+
+import math
+from enum import IntEnum
+from typing import NamedTuple
+
+SECOND = 1.0
+DISPOSAL_PATIENCE = 1.0
+
+
+class Kind(IntEnum):
+    """What a request is for. Who waits for a push has seen nothing yet; who disposes of one keeps nobody waiting."""
+
+    CREATE = 0
+    LOOK = 1
+    DISPOSAL = 2
+
+
+class Allowance(NamedTuple):
+    """How many requests may leave: at most `per_second` in any second, evenly spaced while there is a queue.
+
+    After a rest, as many as `burst` says may leave at once, so that the create, look and release of one login do not
+    wait for each other. `recent` are the times of the last `per_second` requests; `spaced_at` is when the next one
+    may leave by spacing alone, and lies in the past by the credit that rest has earned. Seconds of one monotonic clock.
+    """
+
+    per_second: int
+    recent: tuple[float, ...] = ()
+    spaced_at: float = -math.inf
+
+
+def burst(per_second: int) -> int:
+    """Return how many may leave at once after a rest: a quarter of a second's allowance, and three where there are."""
+    return min(per_second, max(3, per_second // 4))
+
+
+def free_at(allowance: Allowance) -> float:
+    """Return the time from which the next request may leave."""
+    if len(allowance.recent) < allowance.per_second:
+        return allowance.spaced_at
+    return max(allowance.spaced_at, allowance.recent[0] + SECOND)
+
+
+def taken(allowance: Allowance, now: float) -> Allowance:
+    """Return the allowance after a request that leaves at `now`, which is not before `free_at`.
+
+    Credit grows from `free_at` on and not before: a queue that the limit held back goes on evenly, not in packs.
+    """
+    apart = SECOND / allowance.per_second
+    most_credit = (burst(allowance.per_second) - 1) * apart
+    return allowance._replace(
+        recent=(*allowance.recent, now)[-allowance.per_second :],
+        spaced_at=max(free_at(allowance), now - most_credit) + apart,
+    )
+
+
+def urgency(kind: Kind, since: float, now: float) -> tuple[int, float]:
+    """Return what orders the queue, smallest first, for a request that has waited from `since` to `now`.
+
+    Creates come before looks before disposals, and within a kind who came first; a disposal that has waited for
+    DISPOSAL_PATIENCE comes before looks, or on a busy day no push would ever be withdrawn.
+    """
+    if kind is Kind.CREATE:
+        return 0, since
+    if kind is Kind.DISPOSAL:
+        return (1 if now - since >= DISPOSAL_PATIENCE else 3), since
+    return 2, since

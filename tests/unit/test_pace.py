@@ -1,0 +1,141 @@
+"""The queue in front of the ID servers, on virtual time."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from virtual_time import VirtualTime, run
+
+from secsign_gate.core.pacing import Kind
+from secsign_gate.id_server.pace import Pace
+
+
+class OpenGate:
+    """A gate with so many lanes; by itself none is given back."""
+
+    def __init__(self, lanes=10**9):
+        self.lanes = lanes
+
+    def has_room(self):
+        return self.lanes > 0
+
+    def take(self):
+        self.lanes -= 1
+        return "a lane"
+
+    def give_back(self, _lane):
+        self.lanes += 1
+
+
+async def everybody(pace, gate, wanted):
+    """Queue up all of `wanted` in this order; return who left when, in the order of leaving."""
+    left = []
+
+    async def one(name, kind):
+        await pace.turn(kind, gate)
+        left.append((name, asyncio.get_running_loop().time()))
+
+    await asyncio.gather(*(one(name, kind) for name, kind in wanted))
+    return left
+
+
+def test_a_thousand_looks_leave_twenty_a_second_in_the_order_of_coming():
+    async def crowd():
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTime)
+        left = await everybody(Pace(20), OpenGate(), [(number, Kind.LOOK) for number in range(1000)])
+        assert [name for name, _ in left] == list(range(1000))
+        times = [time for _, time in left]
+        assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[20:], strict=False))
+        assert times[-1] - times[0] < 50
+        assert loop.rounds < 3100  # a few rounds for each turn: nobody asks again and again
+
+    run(crowd())
+
+
+def test_creates_leave_before_looks_before_disposals():
+    async def gate_opens_late():
+        gate, pace = OpenGate(0), Pace(1000)
+        kinds = [Kind.DISPOSAL, Kind.LOOK, Kind.CREATE] * 6
+        waiting = asyncio.create_task(everybody(pace, gate, list(enumerate(kinds))))
+        await asyncio.sleep(0.5)
+        gate.lanes = 100
+        pace.look_again()
+        left = [kinds[name] for name, _ in await waiting]
+        assert left == sorted(kinds)
+
+    run(gate_opens_late())
+
+
+def test_on_a_busy_day_a_disposal_waits_no_longer_than_a_second_or_two():
+    async def busy():
+        wanted = [(f"look {number}", Kind.LOOK) for number in range(400)]
+        wanted[5] = ("disposal", Kind.DISPOSAL)
+        left = dict(await everybody(Pace(20), OpenGate(), wanted))
+        assert left["disposal"] - left["look 0"] < 1.2
+
+    run(busy())
+
+
+def test_who_is_cancelled_gives_the_place_to_the_next():
+    async def some_leave():
+        gate, pace, left = OpenGate(0), Pace(20), []
+
+        async def one(name):
+            await pace.turn(Kind.LOOK, gate)
+            left.append(name)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(6)]
+        await asyncio.sleep(1)
+        for leaving in (0, 1, 4):
+            tasks[leaving].cancel()
+        gate.lanes = 3
+        pace.look_again()  # before those who leave have noticed
+        await asyncio.wait(tasks)
+        assert left == [2, 3, 5]
+        assert gate.lanes == 0
+
+    run(some_leave())
+
+
+def test_who_is_cancelled_in_the_moment_of_the_turn_gives_the_lane_back():
+    async def too_late():
+        gate, pace = OpenGate(0), Pace(20)
+        task = asyncio.create_task(pace.turn(Kind.CREATE, gate))
+        await asyncio.sleep(1)
+        gate.lanes = 1
+        pace.look_again()
+        assert gate.lanes == 0
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert gate.lanes == 1
+
+    run(too_late())
+
+
+def test_a_gate_without_room_keeps_nobody_else_waiting():
+    async def two_gates():
+        pace, full, free = Pace(20), OpenGate(0), OpenGate()
+        stuck = asyncio.create_task(pace.turn(Kind.CREATE, full))
+        await asyncio.sleep(0)
+        assert await pace.turn(Kind.DISPOSAL, free) == "a lane"
+        assert not stuck.done()
+        stuck.cancel()
+
+    run(two_gates())
+
+
+def test_who_is_dismissed_fails_at_once_and_the_others_stay():
+    async def dismissed():
+        pace, gate = Pace(20), OpenGate(0)
+        tasks = [asyncio.create_task(pace.turn(kind, gate)) for kind in (Kind.CREATE, Kind.CREATE, Kind.LOOK)]
+        await asyncio.sleep(1)
+        pace.dismiss(Kind.CREATE, gate, lambda: ConnectionError("down"))
+        ends = await asyncio.gather(*tasks[:2], return_exceptions=True)
+        assert Counter(map(str, ends)) == {"down": 2}
+        gate.lanes = 1
+        pace.look_again()
+        assert await tasks[2] == "a lane"
+
+    run(dismissed())
