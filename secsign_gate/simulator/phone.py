@@ -44,6 +44,7 @@ def make_phone(world: World, port: int) -> Starlette:
         Route("/events", phone.events),
         Route("/requests", phone.requests),
         Route("/requests/{number:int}/{act}", phone.act, methods=["POST"]),
+        Route("/requests/accept", phone.accept_all, methods=["POST"]),
         Route("/ids/{secsign_id}/unfreeze", phone.unfreeze, methods=["POST"]),
         Route("/faults", phone.faults),
         Route("/faults", phone.add_fault, methods=["POST"]),
@@ -101,6 +102,15 @@ class Phone:
                 raise HTTPException(404, "One may fetch, accept, deny or pick.")
         self._world.bell.ring()
         return JSONResponse({"state": found.state.name})
+
+    async def accept_all(self, request: Request) -> Response:
+        """Accept every open request at one moment, as no number of calls of `act` would."""
+        await _json_object(request)
+        found = self._world.auth_sessions.open_ones(None, self._now())
+        for one in found:
+            one.accept()
+        self._world.bell.ring()
+        return JSONResponse({"number": len(found)})
 
     async def unfreeze(self, request: Request) -> Response:
         """Tap a frozen ID."""

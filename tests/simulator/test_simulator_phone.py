@@ -48,6 +48,16 @@ def test_what_is_over_cannot_be_pressed_any_more(
     assert simulator.auth_sessions()[-1]["state"] == "DENIED"
 
 
+def test_all_open_requests_are_accepted_at_once(form: FormSpeaker, simulator: RunningSimulator, alice: str) -> None:
+    form.create(alice)
+    form.create(f"{alice}.too")
+    simulator.deny(alice)
+    assert simulator.accept_all() >= 1
+    states = {one["secsignid"]: one["state"] for one in simulator.auth_sessions()}
+    assert (states[alice], states[f"{alice}.too"]) == ("DENIED", "AUTHENTICATED")
+    assert simulator.pending() == []
+
+
 def test_a_stale_button_never_accepts_a_newer_request(
     form: FormSpeaker, simulator: RunningSimulator, phone: httpx.Client, alice: str
 ) -> None:
