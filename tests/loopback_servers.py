@@ -223,3 +223,19 @@ def nobody_speaks() -> Iterator[tuple[str, socket.socket]]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield f"https://127.0.0.1:{listening.getsockname()[1]}", listening
+
+
+@contextmanager
+def nobody_takes() -> Iterator[str]:
+    """Yield the URL of a port whose queue is full, so that the system drops who wants to connect."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        address = listening.getsockname()
+        filling = [socket.socket() for _ in range(3)]
+        for one in filling:
+            one.setblocking(False)
+            one.connect_ex(address)
+        try:
+            yield f"https://127.0.0.1:{address[1]}"
+        finally:
+            for one in filling:
+                one.close()

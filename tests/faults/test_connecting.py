@@ -19,7 +19,7 @@ from blocking_id_server import (
     settings_for,
     state_at,
 )
-from loopback_servers import ByScript, ConnectProxy, TlsServer, nobody_listens, nobody_speaks
+from loopback_servers import ByScript, ConnectProxy, TlsServer, nobody_listens, nobody_speaks, nobody_takes
 from running_simulator import RunningSimulator
 
 from secsign_gate.config import IdServerSettings
@@ -78,6 +78,19 @@ class TestConnecting:
         # No label of a host name is longer than 63 octets (RFC 1035), so nobody is asked about this one.
         fault = fault_at(settings._replace(url=f"https://{'a' * 64}.example"))
         assert "resolved" in str(fault)
+        assert not fault.request_may_have_arrived
+
+    def test_connection_refused_at_every_address_of_a_name(self, settings: IdServerSettings) -> None:
+        with nobody_listens() as url:
+            fault = fault_at(settings._replace(url=url.replace("127.0.0.1", "localhost")))
+        assert "Connection refused" in str(fault)
+        assert not fault.request_may_have_arrived
+
+    def test_row_14_a_host_that_drops_everything(self, settings: IdServerSettings) -> None:
+        with nobody_takes() as url:
+            fault = fault_at(settings._replace(url=url, connect_seconds=0.3))
+        assert "time limit" in str(fault)
+        assert "no connection" in str(fault)
         assert not fault.request_may_have_arrived
 
     def test_row_14_a_server_that_accepts_and_says_nothing(self, settings: IdServerSettings) -> None:
