@@ -4,7 +4,8 @@ import math
 from enum import IntEnum
 from typing import NamedTuple
 
-SECOND = 1.0
+# A second as we keep it: what trembles on the way by less than the difference makes no busier second over there.
+SECOND = 1.02
 DISPOSAL_PATIENCE = 1.0
 
 

@@ -86,6 +86,21 @@ class TestOneConnectionForAll:
         entries = simulator.log()[before:]
         assert len({entry["connection"] for entry in entries}) == 2
 
+    def test_a_create_that_gets_no_turn_in_time_was_not_sent(
+        self, simulator: RunningSimulator, settings: IdServerSettings, user: str
+    ) -> None:
+        async def two_at_one_a_second(server: IdServer) -> None:
+            await server.open(push(user))
+            with pytest.raises(IdServerUnreachable, match=r"so many ask .* no turn came within 0\.5 s") as caught:
+                await server.open(push(f"{user}.late"))
+            assert not caught.value.request_may_have_arrived
+            assert server.health()[0].state is ServerState.UP
+
+        with_id_server(
+            settings._replace(requests_per_second=1, connect_seconds=0.5, total_seconds=0.5), two_at_one_a_second
+        )
+        assert creates(simulator, f"{user}.late") == 0
+
     def test_two_round_trips_when_warm_and_with_tcps_own_four_when_cold(self, tls: TlsFiles) -> None:
         for warm in (True, False):
             server = TlsServer(tls.server_file, ByScript(CREATED, PENDING))

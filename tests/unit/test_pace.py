@@ -46,8 +46,8 @@ def test_a_thousand_looks_leave_twenty_a_second_in_the_order_of_coming():
         left = await everybody(Pace(20), OpenGate(), [(number, Kind.LOOK) for number in range(1000)])
         assert [name for name, _ in left] == list(range(1000))
         times = [time for _, time in left]
-        assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[20:], strict=False))
-        assert times[-1] - times[0] < 50
+        assert all(later - earlier >= 1 for earlier, later in zip(times, times[20:], strict=False))
+        assert times[-1] - times[0] < 51.5
         assert loop.rounds < 3100  # a few rounds for each turn: nobody asks again and again
 
     run(crowd())
