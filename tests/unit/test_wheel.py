@@ -21,6 +21,10 @@ def test_the_wheel_brings_the_files_of_the_folder_and_no_subfolder(folder: str) 
     assert files_below(SHARED / folder) == {path.name for path in (CHECKOUT / folder).iterdir() if path.is_file()}
 
 
+def test_the_wheel_brings_all_that_systemd_reads() -> None:
+    assert files_below(SHARED / "systemd") == files_below(CHECKOUT / "systemd")
+
+
 def test_the_demo_stays_here() -> None:
     assert (CHECKOUT / "examples/demo").is_dir()  # it needs tests/, so it cannot run from a wheel
     assert not (SHARED / "examples/demo").exists()
