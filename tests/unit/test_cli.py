@@ -53,7 +53,15 @@ class TestHelp:
         done = run("--help")
         assert done.returncode == 0
         assert done.stderr == ""
-        for shown in ("check", "import-mapping", "log", "phone", "simulator", "secsign-gate check --account alice", "  78   "):
+        for shown in (
+            "check",
+            "import-mapping",
+            "log",
+            "phone",
+            "simulator",
+            "secsign-gate check --account alice",
+            "  78   ",
+        ):
             assert shown in done.stdout
 
     def test_the_help_loads_no_http_client_and_no_web_server(self) -> None:
