@@ -6,7 +6,7 @@ EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
 SSH2 := ssh2@1.17.0
 HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py)) \
-    tests/clients/both_ways.py $(wildcard tests/fuzz/fuzz*.py)
+    tests/clients/both_ways.py tests/openssh_regress/run.py $(wildcard tests/fuzz/fuzz*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-logins test-all-else check benchmark regress clients clean
