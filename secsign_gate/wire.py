@@ -15,7 +15,7 @@ data types of RFC 4251 section 5. The waiting door loads this file: built-in mod
 
 from secsign_gate.errors import WireError
 
-VERSION = 1
+VERSION = 2
 # Two commands of 128 KiB (one environment string, execve(2)): what a key is restricted to and what was asked for; room.
 MAX_FRAME = 384 * 1024
 MAX_STRINGS = 4096
@@ -223,12 +223,14 @@ class FindKeyLines(_Message):
 class Progress(_Message):
     """Where the approval stands, for the person who waits.
 
-    `stage` is `asking`, `pushed` or `fetched`. `seconds_left` counts from when the message was sent. `access_pass` is
-    a PNG or empty; it comes once. `speak` is False if the administrator wants no words where there is no terminal.
+    `stage` is `queued`, `asking`, `pushed` or `fetched`. `place` is, while queued, how many other requests for the same
+    SecSign ID come first. `seconds_left` counts from when the message was sent. `access_pass` is a PNG or empty; it
+    comes once. `speak` is False if the administrator wants no words where there is no terminal.
     """
 
     NUMBER = 12
     stage: str
+    place: int
     account: str
     host: str
     secsign_id: str

@@ -41,6 +41,12 @@ Look at what it does:
   secsign-gate log --follow --verdict refuse                 refusals, as they come
 
 \b
+Run it:
+  secsign-gate broker                       one daemon for all logins of this host
+  secsign-gate status                       who waits, who is approved, how the ID servers are
+  secsign-gate unblock alice                let somebody be pushed again
+
+\b
 Exit status:
   0    done, and nothing is wrong
   1    the command failed, or was refused
@@ -60,6 +66,7 @@ class _Command(NamedTuple):
 
 
 _COMMANDS = {
+    "broker": _Command("secsign_gate.admin.broker", "broker", "Serve all logins of this host as a daemon."),
     "check": _Command("secsign_gate.admin.check", "check", "Find every mistake in the configuration."),
     "import-mapping": _Command(
         "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."
@@ -67,6 +74,8 @@ _COMMANDS = {
     "log": _Command("secsign_gate.admin.log", "log", "Show verdicts on record."),
     "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone."),
     "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone."),
+    "status": _Command("secsign_gate.admin.broker", "status", "Show what a running broker is doing."),
+    "unblock": _Command("secsign_gate.admin.broker", "unblock", "Let somebody be pushed again."),
 }
 
 

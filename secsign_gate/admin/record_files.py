@@ -18,6 +18,7 @@ from secsign_gate.admin.logged_record import MAX_BYTES, logged_record
 
 Stream: TypeAlias = IO[bytes] | gzip.GzipFile
 
+_BLOCK = 64 * 1024
 _LONGEST = MAX_BYTES + 1024  # of a line with what syslog puts before it; the rest of a longer one is passed over
 # What logrotate(8) and savelog(8) append: a number that grows with age, or (dateext) the date; then .gz perhaps.
 _ROTATED = re.compile(r"\.([0-9]{1,5})(?:\.gz)?|-([0-9]{8}(?:-[0-9]{1,10})?)(?:\.gz)?")
@@ -40,6 +41,24 @@ def file_lines(path: str, since: str) -> Iterator[bytes]:
     for name, stream in _back_to(path, since):
         with stream:
             yield from _undamaged(name, stream)
+
+
+def last_lines(path: str) -> Iterator[bytes]:
+    """Yield the lines of the file at `path`, which is not compressed, from the last one to the first.
+
+    The last ones of a file of many GB are there at once. Raises OSError.
+    """
+    with Path(path).open("rb") as stream:
+        start = stream.seek(0, os.SEEK_END)
+        line = b""  # of which the beginning has not been read yet
+        while start > 0:
+            size = min(start, _BLOCK)
+            start = stream.seek(start - size)
+            first, *whole = (stream.read(size) + line).split(b"\n")
+            yield from (one for one in reversed(whole) if one)
+            line = first[-_LONGEST:] if whole else first[:_LONGEST] + line[-1:]
+        if line:
+            yield line
 
 
 def followed_lines(path: str, since: str) -> Iterator[bytes | None]:

@@ -44,8 +44,10 @@ def rehearse(described: Described, settings: Settings, users: Users) -> Rehearsa
         wanted=LoginShell() if described.command is None else Command(os.fsencode(described.command)),
         restriction=None,
         terminal=False,
+        sshd=None,
+        address_counts=True,
     )
-    judgement = judge(login, settings.policy, users.secsign_id(account.name, login.fingerprints))
+    judgement = judge(login, settings.policy, users.secsign_id(account.name, login.fingerprints), None)
     match judgement:
         case Allow(ground, rule):
             return Rehearsal("allow", ground.value, f"{account.name} needs no approval ({ground.value}: {rule})")

@@ -49,7 +49,8 @@ class Record(NamedTuple):
     `time` is in seconds since the epoch. `reference` is the one that the person sees. `verdict` is None only where
     the event is none. `account` is empty if nobody has found it out. `login` is None if its claim was unusable; what
     was known of it by then is in `connection`. `auth_session_id` is the number, never the request id, which is a
-    secret. `waited` is in seconds.
+    secret. `waited` is in seconds. `unproven` says why the SSH connection is not proven, empty if it is or if nobody
+    tried to prove it.
     """
 
     time: float
@@ -65,6 +66,7 @@ class Record(NamedTuple):
     secsign_id: SecSignId | None = None
     auth_session_id: str | None = None
     waited: float = 0.0
+    unproven: str = ""
 
 
 def line_of(record: Record) -> str:
@@ -81,6 +83,7 @@ def line_of(record: Record) -> str:
         "account": _name(record.account) or None,
         "uid": record.uid,
         **_connection_fields(record.login.connection if record.login is not None else record.connection),
+        "unproven": _sentence(record.unproven),
         **(_login_fields(record.login) if record.login is not None else {}),
         **(_certificate_fields(record.certificate) if record.certificate is not None else {}),
         "secsign_id": _sentence(record.secsign_id or ""),

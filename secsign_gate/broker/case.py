@@ -1,48 +1,74 @@
 """What is known of one login so far: for the record, for the person who waits, and for the answer."""
 
+from typing import TYPE_CHECKING
+
 from secsign_gate.broker.audit_record import Certificate, Event, Record
-from secsign_gate.core.approval import Approval
-from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest
+from secsign_gate.broker.peer import Peer
+from secsign_gate.core.grant import Coverage
 from secsign_gate.core.login import Login, SshConnection
 from secsign_gate.core.orders import SshdSettings, orders
 from secsign_gate.core.push_text import phone_text, wanted_text
 from secsign_gate.core.verdict import Refuse, Verdict
 from secsign_gate.wire import Answer, Ask, Progress
 
+if TYPE_CHECKING:
+    from secsign_gate.broker.push import Push
+
 
 class Case:
-    """One login on its way. `claim` is what the door said, `uid` what the kernel said; the rest fills up.
+    """One login on its way. `claim` is what the door said, `peer` what the kernel said; the rest fills up.
 
     `started` is on the broker's monotonic clock, in seconds. `user_rc_permitted` is what the key says of ~/.ssh/rc.
+    `covered` is what shares an approval with this login, None if nothing does. `push` is the one that was waited for.
+    `unproven` says why the SSH connection could not be proven, where somebody tried.
     """
 
-    def __init__(self, claim: Ask, uid: int, reference: str, started: float) -> None:
+    def __init__(self, claim: Ask, peer: Peer, reference: str, started: float) -> None:
         self.claim = claim
-        self.uid = uid
+        self.peer = peer
         self.reference = reference
         self.started = started
         self.account = ""
         self.connection: SshConnection | None = None
         self.login: Login | None = None
         self.user_rc_permitted = False
-        self.request: PushRequest | None = None
+        self.unproven = ""
         self.certificate: Certificate | None = None
-        self.auth_session: AuthSession | None = None
+        self.covered: Coverage | None = None
+        self.push: Push | None = None
+        self._pass_shown = False
+        self._waits = False
 
-    def progress(self, stage: str, seconds_left: float, host: str, *, speak: bool) -> Progress:
-        """Return where the approval stands, for the person. The access pass goes out with the news of the push."""
-        if self.login is None or self.request is None:
-            raise RuntimeError("progress is for a push that has been planned")
-        news = self.auth_session if stage == "pushed" else None
+    def wait_for(self, push: "Push") -> None:
+        """Wait for `push` from now on."""
+        self.push = push
+        self._waits = True
+        push.join()
+
+    def leave_push(self) -> None:
+        """Wait for no push any more; what it was stays known, for the record."""
+        if self.push is not None and self._waits:
+            self._waits = False
+            self.push.leave()
+
+    def progress(self, push: "Push", seconds_left: float, host: str, *, speak: bool) -> Progress:
+        """Return where the push stands, for the person. The access pass goes out once, when there is one."""
+        if self.login is None:
+            raise RuntimeError("progress is for a login that has been recognised")
+        access_pass = b""
+        if push.auth_session is not None and not self._pass_shown:
+            access_pass = push.auth_session.access_pass or b""
+            self._pass_shown = True
         return Progress(
-            stage=stage,
+            stage=push.stage,
+            place=push.place,
             account=self.login.account.name,
             host=host,
-            secsign_id=self.request.secsign_id,
+            secsign_id=push.request.secsign_id,
             seconds_left=max(0, round(seconds_left)),
             wants=wanted_text(self.login),
-            phone_text=phone_text(self.request),
-            access_pass=(news.access_pass or b"") if news else b"",
+            phone_text=phone_text(push.request),
+            access_pass=access_pass,
             speak=speak,
         )
 
@@ -55,13 +81,14 @@ class Case:
             verdict=verdict,
             door=self.claim.door,
             account=self.account,
-            uid=self.uid,
+            uid=self.peer.uid,
             login=self.login,
             connection=self.connection,
             certificate=self.certificate,
-            secsign_id=self.request.secsign_id if self.request else None,
-            auth_session_id=self.auth_session.id if self.auth_session else None,
+            secsign_id=self.push.request.secsign_id if self.push else None,
+            auth_session_id=self.push.auth_session.id if self.push and self.push.auth_session else None,
             waited=waited,
+            unproven=self.unproven,
         )
 
     def refusal(self, verdict: Refuse, now: float, *, speak: bool) -> Answer:
@@ -97,8 +124,3 @@ class Case:
             mail_notice=todo.greet and sshd.mail_notice,
             last_login=todo.greet and sshd.last_login,
         )
-
-
-def stage_of(approval: Approval) -> str:
-    """Return the word for the person who waits: `pushed`, or `fetched` once the phone shows the push."""
-    return "fetched" if approval.state is AuthSessionState.FETCHED else "pushed"

@@ -1,34 +1,86 @@
 """ONE LOGIN, TOP TO BOTTOM: start reading here.
 
-The rules are in core/ (policy.py judges, approval.py follows one push), the words with the ID server in id_server/.
-This file puts them in order. What it cannot do is let somebody in: `allow` is not called here.
+The rules are in core/ (policy.py judges, grant.py says what an approval covers, approval.py follows one push), the push
+itself is in push.py, the words with the ID server are in id_server/. This file puts them in order. What it cannot do is
+let somebody in: `allow` is not called here.
 """
 
-import asyncio
-
-from secsign_gate.broker.case import Case, stage_of
+from secsign_gate.broker.case import Case
 from secsign_gate.broker.door import Door, DoorLeftError
+from secsign_gate.broker.push import push_for
 from secsign_gate.broker.recognise import UnrecognisedError, recognise
 from secsign_gate.broker.world import World
-from secsign_gate.core.approval import Approval, next_look, observe, opened, refusal_for
-from secsign_gate.core.auth_session import AuthSession, StateReport
+from secsign_gate.core.grant import coverage, granted
 from secsign_gate.core.login import Login
 from secsign_gate.core.policy import NeedsApproval, judge
 from secsign_gate.core.push_text import push_request
 from secsign_gate.core.secsign_id import SecSignId
-from secsign_gate.core.verdict import Reason, Verdict, refuse
-from secsign_gate.errors import AuditError, ConfigError, IdServerError, IdServerUnreachable, WireError
-
-# Nobody is pushed who is known to have left (law 9); what the door has said by now is heard within this time.
-LAST_CALL_SECONDS = 0.005
+from secsign_gate.core.verdict import Allow, Ground, Reason, Verdict, refuse
+from secsign_gate.errors import AuditError, ConfigError, WireError
 
 
 async def decide(case: Case, door: Door, world: World) -> Verdict:
     """Decide one login: who is it, may they pass, does their phone agree. Put the verdict on record and return it."""
-    verdict: Verdict
     try:
-        case.login = await recognise(case, door, world)
-        verdict = await _judged(case, case.login, door, world)
+        verdict = await _outcome(case, door, world)
+        try:
+            await world.record(case, verdict)
+        except AuditError as error:
+            return refuse(Reason.AUDIT_UNAVAILABLE, str(error))
+        _grant_further_channels(case, verdict, world)
+        return verdict
+    finally:
+        case.leave_push()
+
+
+async def _judged(case: Case, door: Door, world: World) -> Verdict:
+    """Find out who it is, and pass, refuse, or ask the phone."""
+    login = case.login = await recognise(case, door, world)
+    secsign_id = world.users.secsign_id(login.account.name, login.fingerprints)
+    if secsign_id is not None:
+        case.covered = coverage(login, secsign_id, world.settings.grants)
+    grant = world.state.grant_for(case.covered, world.clock()) if case.covered is not None else None
+    judgement = judge(login, world.settings.policy, secsign_id, grant)
+    if isinstance(judgement, NeedsApproval):
+        return await _approved(case, login, judgement.secsign_id, door, world)
+    return judgement
+
+
+async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door, world: World) -> Verdict:
+    """Ask the phone, or wait for the answer that another channel has asked it for; tell the person how it goes."""
+    settings = world.settings
+    request = push_request(
+        login, secsign_id, world.host, settings.push, transactions=settings.id_server.dialect == "rest"
+    )
+    door.require_presence()
+    push = push_for(world, request, login.account.name, case.covered)
+    case.wait_for(push)
+    try:
+        while push.verdict is None:
+            changes = push.changes
+            if push.stage:
+                seconds_left = push.deadline - world.clock()
+                await door.tell(case.progress(push, seconds_left, world.host, speak=settings.messages.before))
+            await door.unless_it_leaves(push.news_after(changes))
+    except DoorLeftError:
+        case.leave_push()  # a push that nobody waits for is withdrawn at once, not once this is on record
+        raise
+    return push.verdict
+
+
+def _grant_further_channels(case: Case, verdict: Verdict, world: World) -> None:
+    """Let what the phone has approved, which is on record by now, cover further channels of its SSH connection."""
+    approved = isinstance(verdict, Allow) and verdict.ground is Ground.APPROVED
+    if approved and case.login is not None and case.covered is not None:
+        now = world.clock()
+        if world.state.grant_for(case.covered, now) is None:
+            world.add_grant(granted(case.covered, case.login, case.reference, now, world.settings.grants))
+
+
+async def _outcome(case: Case, door: Door, world: World) -> Verdict:
+    """Return how the login ends. Whatever goes wrong on the way is a refusal, and says what."""
+    try:
+        return await _judged(case, door, world)
     except UnrecognisedError as error:
         verdict = refuse(error.reason, str(error))
     except ConfigError as error:
@@ -39,66 +91,4 @@ async def decide(case: Case, door: Door, world: World) -> Verdict:
         verdict = refuse(door.why_it_left())
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal, and it is on record
         verdict = refuse(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-    try:
-        world.record(case, verdict)
-    except AuditError as error:
-        verdict = refuse(Reason.AUDIT_UNAVAILABLE, str(error))
     return verdict
-
-
-async def _judged(case: Case, login: Login, door: Door, world: World) -> Verdict:
-    """Pass, refuse, or ask the phone."""
-    secsign_id = world.users.secsign_id(login.account.name, login.fingerprints)
-    judgement = judge(login, world.settings.policy, secsign_id)
-    if isinstance(judgement, NeedsApproval):
-        return await _approved(case, login, judgement.secsign_id, door, world)
-    return judgement
-
-
-async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door, world: World) -> Verdict:
-    """Push, and follow the push to its end. However this ends, the auth session is withdrawn or disposed of."""
-    settings = world.settings
-    request = push_request(
-        login, secsign_id, world.host, settings.push, transactions=settings.id_server.dialect == "rest"
-    )
-    case.request = request
-    before = settings.messages.before
-    await door.tell(case.progress("asking", settings.push.wait_seconds, world.host, speak=before))
-    id_server = world.id_server  # loads the client's libraries, time enough for a person to change their mind
-    await door.unless_it_leaves(asyncio.sleep(LAST_CALL_SECONDS))
-    opening = asyncio.create_task(id_server.open(request))
-    approval: Approval | None = None
-    try:
-        case.auth_session = await door.unless_it_leaves(_shielded(opening))
-        approval = opened(case.auth_session, secsign_id, world.clock(), settings.push.wait_seconds)
-        told = None
-        while approval.verdict is None:
-            if told is not approval.state:
-                told = approval.state
-                seconds_left = approval.deadline - world.clock()
-                await door.tell(case.progress(stage_of(approval), seconds_left, world.host, speak=before))
-            await door.unless_it_leaves(asyncio.sleep(next_look(approval, world.clock(), world.jitter())))
-            reply = await door.unless_it_leaves(_look(case.auth_session, approval.deadline, world))
-            approval = observe(approval, reply, world.clock())
-    except IdServerError as error:
-        return refusal_for(error)
-    else:
-        return approval.verdict
-    finally:
-        world.tidy_up(opening, approval)
-
-
-async def _look(auth_session: AuthSession, deadline: float, world: World) -> StateReport | IdServerError:
-    """Ask once what became of the push. A look that fails, or is not back before `deadline`, is an observation too."""
-    try:
-        async with asyncio.timeout(deadline - world.clock()):
-            return await world.id_server.state_of(auth_session)
-    except IdServerError as error:
-        return error
-    except TimeoutError:
-        return IdServerUnreachable("the ID server let the time run out", request_may_have_arrived=True)
-
-
-async def _shielded(opening: "asyncio.Task[AuthSession]") -> AuthSession:
-    """Wait for the create without stopping it: once it may be on its way, only its answer tells what to withdraw."""
-    return await asyncio.shield(opening)

@@ -90,15 +90,20 @@ class Door:
             raise DoorLeftError
         return task.result()
 
+    def require_presence(self) -> None:
+        """Raise DoorLeftError if the door has left."""
+        if self._gone.done():
+            raise DoorLeftError
+
     def why_it_left(self) -> Reason:
         """Return why the door has left, as far as it said."""
         said = self._gone.result() if self._gone.done() else None
         return said or Reason.CLIENT_LEFT
 
-    def give_up(self) -> None:
-        """Treat the door as one that gives up, unless it has its answer: somebody ends this program."""
-        if not self._answered and not self._gone.done():
-            self._gone.set_result(Reason.INTERRUPTED)
+    def give_up(self, why: Reason) -> None:
+        """Treat the door as one that leaves for this reason: this program ends. Its answer stays its answer."""
+        if not self._gone.done():
+            self._gone.set_result(None if self._answered else why)
 
     async def objection_within(self, seconds: float) -> Reason | None:
         """Wait until the door leaves. Return what it said on leaving, None if it said nothing: an exec is silent."""

@@ -5,6 +5,7 @@ read; it lives in a session of its own, so that it can withdraw the push when th
 """
 
 import asyncio
+import functools
 import os
 import resource
 import signal
@@ -16,9 +17,12 @@ from time import time
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.door import Door
-from secsign_gate.broker.recognise import UnrecognisedError, identify
+from secsign_gate.broker.peer import Peer
+from secsign_gate.broker.recognise import UnrecognisedError, account_of, checked_account, connection_of
+from secsign_gate.broker.recorder import Recorder
 from secsign_gate.broker.serve import serve
-from secsign_gate.broker.world import World
+from secsign_gate.broker.state import StateInMemory
+from secsign_gate.broker.world import Kept, World
 from secsign_gate.config import Settings, load_settings
 from secsign_gate.config.settings import AuditSettings
 from secsign_gate.core.verdict import Reason, refuse
@@ -41,22 +45,28 @@ async def _main(stream: socket.socket, path: str) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=stream)
     door = Door(reader, writer)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # at the end of a session, or of the system
-        asyncio.get_running_loop().add_signal_handler(number, door.give_up)
+        asyncio.get_running_loop().add_signal_handler(number, functools.partial(door.give_up, Reason.INTERRUPTED))
     try:
         settings = load_settings(path)
-        world = World(settings, load_users(settings.users_file), Audit(settings.audit), lambda: _id_server(settings))
+        users, recorder = load_users(settings.users_file), Recorder(Audit(settings.audit))
+        world = World(settings, users, recorder, lambda: connected(settings), Kept(StateInMemory()))
     except ConfigError as error:
         with suppress(WireError):  # nobody asked
             await _refuse_for_want_of_orders(door, error)
     else:
         try:
-            await serve(door, os.getuid(), world)
+            await serve(door, _peer(), world)
         finally:
             await world.aclose()
     await door.close()
 
 
-def _id_server(settings: Settings) -> IdServer:
+def _peer() -> Peer:
+    """Return the door: the process that started this one, as whom this one runs, too."""
+    return Peer(pid=0, uid=os.getuid(), pidfd=None)
+
+
+def connected(settings: Settings) -> IdServer:
     """Connect only when a push is due: the client's libraries cost more time than all else of an exempt login."""
     from secsign_gate.id_server.dialects import id_server  # noqa: PLC0415
 
@@ -66,9 +76,10 @@ def _id_server(settings: Settings) -> IdServer:
 async def _refuse_for_want_of_orders(door: Door, error: ConfigError) -> None:
     """Refuse, as a guard does that cannot read its orders, and record it where an administrator looks by default."""
     claim = await door.claim()
-    case = Case(claim, os.getuid(), World.new_reference(), World.clock())
+    case = Case(claim, _peer(), World.new_reference(), World.clock())
     with suppress(UnrecognisedError):  # for the record only
-        identify(case)
+        connection_of(case)
+        checked_account(case, account_of(case.peer.uid))
     verdict = refuse(Reason.CONFIGURATION_ERROR, str(error))
     with suppress(AuditError):
         Audit(AuditSettings(syslog=True, file=None)).record(case.record(verdict, time(), 0.0))

@@ -4,6 +4,7 @@ Facts are gathered here (the password database, the user's key files through the
 core/. What cannot be made out is a refusal with its reason.
 """
 
+import asyncio
 import grp
 import os
 import pwd
@@ -11,8 +12,10 @@ import time
 
 from secsign_gate.broker.audit_record import Certificate
 from secsign_gate.broker.case import Case
+from secsign_gate.broker.connections import Connection
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.world import World
+from secsign_gate.core.ancestry import SshdProcess, UnprovenError
 from secsign_gate.core.auth_info import AuthInfoError, parse_auth_info
 from secsign_gate.core.authorized_keys import parse_trusted_keys
 from secsign_gate.core.certificate import CertificateError, parse_certificate
@@ -28,7 +31,7 @@ from secsign_gate.core.key_search import (
 from secsign_gate.core.line_judgement import Circumstances
 from secsign_gate.core.login import Account, AuthenticationMethod, Command, Login, LoginShell, PublicKey, SshConnection
 from secsign_gate.core.orders import SshdSettings
-from secsign_gate.core.ssh_connection import parse_ssh_connection
+from secsign_gate.core.ssh_connection import is_same_connection, parse_ssh_connection
 from secsign_gate.core.ssh_encoding import EncodingError
 from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import ClaimError
@@ -50,13 +53,16 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     Raises UnrecognisedError, and what talking with the door raises.
     """
     claim = case.claim
-    account, connection = identify(case)
+    connection = connection_of(case)
+    sshd, address_counts = await _proven(case, connection, world)
+    proving = world.kept.proving
+    known = proving.connections.of(sshd) if proving is not None and sshd is not None else Connection()
+    account = await _account(case, known, world)
     if claim.auth_info_problem and not claim.started_by_key:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
     try:
         methods = _methods(claim)
-        case.certificate = _certificate(methods)
-        orders = await _key_orders(case, methods, account, connection, door, world)
+        orders = await _key_orders(case, methods, known, account, connection, door, world)
         used = fingerprints(methods)
     except (AuthInfoError, CertificateError, EncodingError) as error:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, str(error)) from None
@@ -72,17 +78,37 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
         wanted=LoginShell() if claim.command is None else Command(claim.command),
         restriction=orders.force_command,
         terminal=claim.terminal,
+        sshd=sshd,
+        address_counts=address_counts,
     )
 
 
-def identify(case: Case) -> tuple[Account, SshConnection]:
-    """Return who asks, and over which SSH connection; note it in `case`. Raises UnrecognisedError."""
-    account = account_of(case.uid)
-    case.account = account.name
+def connection_of(case: Case) -> SshConnection:
+    """Return the SSH connection that the door claims; note it in `case`. Raises UnrecognisedError."""
     try:
-        case.connection = connection = parse_ssh_connection(case.claim.ssh_connection)
+        case.connection = parse_ssh_connection(case.claim.ssh_connection)
     except ClaimError as error:
         raise UnrecognisedError(Reason.CLAIM_UNUSABLE, str(error)) from None
+    return case.connection
+
+
+async def _account(case: Case, known: Connection, world: World) -> Account:
+    """Return who asks; note it in `case`. Raises UnrecognisedError.
+
+    A daemon looks it up behind the backs of the others: the databases may be on another host, and slow.
+    """
+    if known.account is not None and known.account.uid == case.peer.uid:
+        case.account = known.account.name
+        return checked_account(case, known.account)
+    if world.kept.proving is None:
+        return checked_account(case, account_of(case.peer.uid))
+    known.account = checked_account(case, await asyncio.to_thread(account_of, case.peer.uid))
+    return known.account
+
+
+def checked_account(case: Case, account: Account) -> Account:
+    """Return `account` if LOGNAME, which sshd sets, names it too; note it in `case`. Raises UnrecognisedError."""
+    case.account = account.name
     logname = case.claim.logname.decode("utf-8", "surrogateescape")
     if not logname:
         raise UnrecognisedError(
@@ -91,9 +117,27 @@ def identify(case: Case) -> tuple[Account, SshConnection]:
     if logname != account.name:
         # Another name with the same uid has another home, shell, keys and phone, and its process cannot be told apart.
         raise UnrecognisedError(
-            Reason.UNKNOWN_ACCOUNT, f"several accounts share the uid {case.uid}; give each a uid of its own"
+            Reason.UNKNOWN_ACCOUNT, f"several accounts share the uid {account.uid}; give each a uid of its own"
         )
-    return account, connection
+    return account
+
+
+async def _proven(case: Case, connection: SshConnection, world: World) -> tuple[SshdProcess | None, bool]:
+    """Return the sshd process that holds the SSH connection, and whether the client's address may open anything.
+
+    What cannot be proven makes nothing easier: no grant, no exempt network. Raises UnrecognisedError if the kernel
+    says something else than the door. An embedded broker has been started by its door, and takes its word.
+    """
+    if world.kept.proving is None:
+        return None, True
+    try:
+        proof = await world.kept.proving.monitor.prove(case.peer, world.settings.sshd.executables)
+    except UnprovenError as error:
+        case.unproven = str(error)
+        return None, False
+    if not is_same_connection(proof.connection, connection):
+        raise UnrecognisedError(Reason.CLAIM_UNUSABLE, "SSH_CONNECTION is not that of the sshd which started this")
+    return proof.sshd, True
 
 
 def _methods(claim: Ask) -> tuple[AuthenticationMethod, ...]:
@@ -131,7 +175,34 @@ def _certificate(methods: tuple[AuthenticationMethod, ...]) -> Certificate | Non
     return None
 
 
-async def _key_orders(  # noqa: PLR0913, PLR0917 - six facts meet here, and nowhere else
+async def _key_orders(  # noqa: PLR0913, PLR0917 - what is known of the login by now, and where to find out more
+    case: Case,
+    methods: tuple[AuthenticationMethod, ...],
+    known: Connection,
+    account: Account,
+    connection: SshConnection,
+    door: Door,
+    world: World,
+) -> KeyOrders:
+    """Return what the keys used allow, and note the certificate in `case`.
+
+    A door that is a key's own command has been told by the line it stands in.
+    """
+    claim = case.claim
+    if claim.started_by_key:
+        case.certificate = _certificate(methods)
+        return KeyOrders(claim.restricted_to, user_rc=True)
+    found_before = known.key_orders(claim.auth_info)
+    if found_before is not None:
+        orders, case.certificate = found_before
+        return orders
+    case.certificate = _certificate(methods)
+    orders = await _orders_in_files(case, methods, account, connection, door, world)
+    known.add_key_orders(claim.auth_info, orders, case.certificate)
+    return orders
+
+
+async def _orders_in_files(  # noqa: PLR0913, PLR0917 - the same
     case: Case,
     methods: tuple[AuthenticationMethod, ...],
     account: Account,
@@ -139,9 +210,7 @@ async def _key_orders(  # noqa: PLR0913, PLR0917 - six facts meet here, and nowh
     door: Door,
     world: World,
 ) -> KeyOrders:
-    """Return what the keys used allow. A door that is a key's own command has been told by the line it stands in."""
-    if case.claim.started_by_key:
-        return KeyOrders(case.claim.restricted_to, user_rc=True)
+    """Return what the key files, and the files about certificates, say of the keys used."""
     sought = needles(methods)
     if not sought:
         return KeyOrders()

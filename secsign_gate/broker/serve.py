@@ -6,6 +6,7 @@ from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.decide import decide
 from secsign_gate.broker.door import Door
+from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.world import World
 from secsign_gate.core.verdict import Allow, Reason, refuse
 from secsign_gate.errors import AuditError, WireError
@@ -15,16 +16,20 @@ from secsign_gate.wire import Answer
 HAND_OVER_SECONDS = 60.0
 
 
-async def serve(door: Door, uid: int, world: World) -> None:
-    """Hear, decide, answer. `uid` is the kernel's word for who is at the other end of the stream."""
+async def serve(door: Door, peer: Peer, world: World) -> None:
+    """Hear, decide, answer. `peer` is the kernel's word for who is at the other end of the stream."""
     try:
         claim = await door.claim()
     except WireError as error:
         # Nobody asked for anything that could be judged or recorded. If it is a door, it is of another version.
         await door.answer(Answer(allowed=False, why=Reason.BROKER_UNAVAILABLE, detail=str(error)))
         return
-    case = Case(claim, uid, world.new_reference(), world.clock())
-    verdict = await decide(case, door, world)
+    case = Case(claim, peer, world.new_reference(), world.clock())
+    world.kept.present.add(case)
+    try:
+        verdict = await decide(case, door, world)
+    finally:
+        world.kept.present.discard(case)
     await door.answer(case.answer(verdict, world.clock(), world.settings.sshd, speak=world.settings.messages.after))
     if isinstance(verdict, Allow):
         await _hand_over_watched(case, door, world)
@@ -35,4 +40,4 @@ async def _hand_over_watched(case: Case, door: Door, world: World) -> None:
     why = await door.objection_within(HAND_OVER_SECONDS)
     if why is not None:
         with suppress(AuditError):  # nothing took effect that would have to be on record
-            world.record(case, refuse(why), Event.CLIENT_LEFT_BEFORE_HAND_OVER)
+            await world.record(case, refuse(why), Event.CLIENT_LEFT_BEFORE_HAND_OVER)

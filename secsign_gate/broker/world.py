@@ -4,19 +4,28 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from time import monotonic, time
+from typing import TYPE_CHECKING, NamedTuple
 
-from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
+from secsign_gate.broker.connections import Connections
+from secsign_gate.broker.recorder import Recorder
+from secsign_gate.broker.state import State
 from secsign_gate.config import Settings
 from secsign_gate.core.approval import Approval, is_used_up
 from secsign_gate.core.auth_session import AuthSession
-from secsign_gate.core.verdict import Verdict
+from secsign_gate.core.grant import Coverage, Grant
+from secsign_gate.core.verdict import Allow, Verdict
 from secsign_gate.directory.users_file import Users
 from secsign_gate.errors import IdServerError
 from secsign_gate.id_server.interface import IdServer
+
+if TYPE_CHECKING:
+    from secsign_gate.broker.monitor import Monitor
+    from secsign_gate.broker.push import Push
 
 # Withdrawing a push keeps nobody waiting, and a server that is down must not keep us (protocol reference 7, row 28).
 TIDY_UP_SECONDS = 5.0
@@ -24,17 +33,50 @@ _REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken fo
 _REFERENCE_LENGTH = 6
 
 
-class World:
-    """One broker's belongings. `connect` makes the ID server's client when the first login needs one."""
+class Proving(NamedTuple):
+    """How a daemon proves what doors say, and what it knows of the SSH connections that were proven."""
 
-    def __init__(self, settings: Settings, users: Users, audit: Audit, connect: Callable[[], IdServer]) -> None:
+    monitor: "Monitor"
+    connections: Connections
+
+
+class Kept:
+    """What outlives a change of orders: what the broker remembers, which pushes are under way, who is here.
+
+    `proving` is None in an embedded broker, which has no means to prove what its door says, and no need: the door is
+    the process that started it. `tally` counts verdicts by `allow` or `refuse` and their ground or reason.
+    """
+
+    def __init__(self, state: State, proving: Proving | None = None) -> None:
+        self.state = state
+        self.proving = proving
+        self.under_way: dict[Coverage, Push] = {}
+        self.present: set[Case] = set()
+        self.tally: Counter[tuple[str, str]] = Counter()
+
+
+class World:
+    """One broker's belongings under one set of orders.
+
+    `connect` makes the ID server's client when the first login needs one. `kept` is what the broker had before.
+    """
+
+    def __init__(
+        self, settings: Settings, users: Users, recorder: Recorder, connect: Callable[[], IdServer], kept: Kept
+    ) -> None:
         self.settings = settings
         self.users = users
-        self.audit = audit
+        self.recorder = recorder
+        self.kept = kept
         self.host = os.uname().nodename
         self._connect = connect
         self._id_server: IdServer | None = None
-        self._tidying: set[asyncio.Task[None]] = set()
+        self._following: set[asyncio.Task[None]] = set()
+
+    @property
+    def state(self) -> State:
+        """What the broker remembers from one login to the next."""
+        return self.kept.state
 
     @property
     def id_server(self) -> IdServer:
@@ -58,17 +100,28 @@ class World:
         """Return a word by which a person and an auditor can name the same login."""
         return "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(_REFERENCE_LENGTH))
 
-    def record(self, case: Case, verdict: Verdict, event: Event = Event.VERDICT) -> None:
+    async def record(self, case: Case, verdict: Verdict, event: Event = Event.VERDICT) -> None:
         """Put `verdict` on record. Raises AuditError if that is not certain; it must not take effect then."""
-        self.audit.record(case.record(verdict, time(), self.clock() - case.started, event))
+        await self.recorder.record(case.record(verdict, time(), self.clock() - case.started, event))
+        if event is Event.VERDICT:
+            kind, why = ("allow", verdict.ground) if isinstance(verdict, Allow) else ("refuse", verdict.reason)
+            self.kept.tally[kind, why] += 1
 
-    def tidy_up(self, opening: "asyncio.Task[AuthSession]", approval: Approval | None) -> None:
-        """Withdraw or dispose of an auth session, behind the back of the person who has got the answer by then."""
-        task = asyncio.create_task(self._tidied(opening, approval))
-        self._tidying.add(task)
-        task.add_done_callback(self._tidying.discard)
+    def add_grant(self, grant: Grant) -> None:
+        """Let `grant` count until its SSH connection ends, which it may have by now."""
+        self.state.add_grant(grant)
+        if self.kept.proving is not None:
+            self.kept.proving.connections.of(grant.coverage.sshd)  # one that has ended is forgotten here, grant and all
 
-    async def _tidied(self, opening: "asyncio.Task[AuthSession]", approval: Approval | None) -> None:
+    def follow(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do `work` whoever stops waiting for it; `aclose` sees it end."""
+        task = asyncio.create_task(work)
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+        return task
+
+    async def tidied(self, opening: "asyncio.Task[AuthSession]", approval: Approval | None) -> None:
+        """Withdraw or dispose of an auth session; the person has got the answer by then."""
         try:
             auth_session = await opening  # bounded by the client's own limits
             async with asyncio.timeout(TIDY_UP_SECONDS):
@@ -80,8 +133,8 @@ class World:
             pass  # the ID server's own time limit ends what we could not
 
     async def aclose(self) -> None:
-        """Finish what is being tidied up, then close the connections."""
-        if self._tidying:
-            await asyncio.wait(self._tidying)
+        """Finish what is under way, then close the connections."""
+        if self._following:
+            await asyncio.wait(self._following)
         if self._id_server is not None:
             await self._id_server.aclose()

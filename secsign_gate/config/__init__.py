@@ -3,8 +3,11 @@
 from secsign_gate.config.reader import load_settings
 from secsign_gate.config.settings import (
     AuditSettings,
+    BrokerSettings,
     ExemptCommand,
+    GrantSettings,
     IdServerSettings,
+    LimitSettings,
     MessageSettings,
     PinAccount,
     PolicySettings,
@@ -15,8 +18,11 @@ from secsign_gate.config.settings import (
 
 __all__ = [
     "AuditSettings",
+    "BrokerSettings",
     "ExemptCommand",
+    "GrantSettings",
     "IdServerSettings",
+    "LimitSettings",
     "MessageSettings",
     "PinAccount",
     "PolicySettings",

@@ -10,13 +10,16 @@ from secsign_gate.config.pin_account import read_pin_account
 from secsign_gate.config.rules import (
     Rule,
     absolute_file,
+    account_name,
     api_method,
     command_line,
+    command_pattern,
     exempting,
     file_below,
     flag,
     https_url,
     list_of,
+    metrics_place,
     network,
     one_of,
     pattern_list,
@@ -28,8 +31,11 @@ from secsign_gate.config.rules import (
 )
 from secsign_gate.config.settings import (
     AuditSettings,
+    BrokerSettings,
     ExemptCommand,
+    GrantSettings,
     IdServerSettings,
+    LimitSettings,
     MessageSettings,
     PinAccount,
     PolicySettings,
@@ -44,12 +50,14 @@ from secsign_gate.errors import ConfigError, Problem
 from secsign_gate.trusted_file import read_trusted, read_trusted_lines
 
 DEFAULT_PATH = "/etc/secsign-gate/secsign-gate.toml"
+DEFAULT_SOCKET = "/run/secsign-gate/broker.sock"
 DEFAULT_USERS_FILE = "users"  # beside the TOML
 
 Dialect = Literal["form", "rest"]
 
 _DIALECT: Rule[Dialect] = one_of("form", "rest")
 _ACCESS_PASS: Rule[Literal["with-terminal", "never"]] = one_of("with-terminal", "never")
+_PER: Rule[Literal["connection", "channel"]] = one_of("connection", "channel")
 _ELSEWHERE: Rule[Literal["refuse", "unrestricted"]] = one_of("refuse", "unrestricted")
 _NOBODY = PatternList()
 
@@ -81,6 +89,9 @@ def parse_settings(path: str, text: str) -> Settings:
         sshd=_sshd(root.table("sshd")),
         messages=_messages(root.table("messages")),
         audit=_audit(root.table("audit")),
+        grants=_grants(root.table("grants")),
+        limits=_limits(root.table("limits")),
+        broker=_broker(root.table("broker")),
     )
     if settings.audit.file in (absolute, settings.users_file):
         reading.fault(("audit", "file"), "is a file that orders are read from", "record verdicts in a file of its own")
@@ -102,6 +113,18 @@ def users_file_named_in(path: str) -> str | None:
     except ConfigError:
         return None
     return users_file
+
+
+def broker_socket_named_in(path: str) -> str:
+    """Return the socket of the broker that the TOML file at `path` names; the default if that cannot be told.
+
+    For finding a broker that runs under older orders, never for obeying.
+    """
+    try:
+        root = Table(Reading(path, text := read_trusted_lines(path)), (), parse_toml(path, text))
+    except ConfigError:
+        return DEFAULT_SOCKET
+    return root.table("broker").take("socket", absolute_file, DEFAULT_SOCKET)
 
 
 def _absolute(path: str) -> str:
@@ -182,6 +205,7 @@ def _push(table: Table) -> PushSettings:
         service_address=table.take("service_address", shown_on_phone, "{host}"),
         access_pass=table.take("access_pass", _ACCESS_PASS, "with-terminal"),
         wait_seconds=table.take("wait_seconds", whole_number(5, 600), 60),
+        queue_seconds=table.take("queue_seconds", whole_number(1, 3600), 120),
     )
     table.end()
     return settings
@@ -221,6 +245,7 @@ def _sshd(table: Table) -> SshdSettings:
         expose_auth_info=table.take("expose_auth_info", flag, default=False),
         subsystems=table.take("subsystems", list_of(command_line), (b"/usr/lib/openssh/sftp-server", b"internal-sftp")),
         sftp_server=table.take("sftp_server", absolute_file, "/usr/lib/openssh/sftp-server"),
+        executables=table.take("executables", files, ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session")),
         motd_files=table.take("motd_files", files, _MOTD_FILES),
         mail_notice=table.take("mail_notice", flag, default=True),
         last_login=table.take("last_login", flag, default=True),
@@ -243,5 +268,41 @@ def _audit(table: Table) -> AuditSettings:
     )
     if not settings.syslog and "file" not in table:
         table.fault("syslog", "is false and no file is named, so no verdict would be on record", "keep one of the two")
+    table.end()
+    return settings
+
+
+def _grants(table: Table) -> GrantSettings:
+    settings = GrantSettings(
+        per=table.take("per", _PER, "connection"),
+        seconds=table.take("seconds", whole_number(0, 86400), 0),
+        per_channel_accounts=table.take("per_channel_accounts", pattern_list, _NOBODY),
+        per_channel_commands=table.take("per_channel_commands", list_of(command_pattern), ()),
+    )
+    table.end()
+    return settings
+
+
+def _limits(table: Table) -> LimitSettings:
+    settings = LimitSettings(
+        pushes_per_account=table.take("pushes_per_account", whole_number(1, 100_000), 60),
+        pushes_per_secsign_id=table.take("pushes_per_secsign_id", whole_number(1, 100_000), 20),
+        per_seconds=table.take("per_seconds", whole_number(1, 86400), 600),
+        pause_seconds=table.take("pause_seconds", whole_number(0, 86400), 10),
+        longest_pause_seconds=table.take("longest_pause_seconds", whole_number(0, 86400), 900),
+    )
+    if settings.pause_seconds > settings.longest_pause_seconds:
+        table.fault("pause_seconds", "is more than longest_pause_seconds", "a pause begins short and grows")
+    table.end()
+    return settings
+
+
+def _broker(table: Table) -> BrokerSettings:
+    settings = BrokerSettings(
+        socket=table.take("socket", absolute_file, DEFAULT_SOCKET),
+        account=table.take("account", account_name, "secsign-gate"),
+        connections_per_account=table.take("connections_per_account", whole_number(1, 10_000), 128),
+        metrics=table.take("metrics", metrics_place, None),
+    )
     table.end()
     return settings

@@ -22,6 +22,7 @@ _MAX_LABEL = 63  # of a host name (RFC 1035, 2.3.4)
 _HOST_AND_PORT = r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 _HTTPS = re.compile(rf"https://{_HOST_AND_PORT}(?P<base>(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?")
 _PROXY = re.compile(rf"http://{_HOST_AND_PORT}/?")
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{(?:account|host|client|command)\}")
 _SWITCH_OFF = "take ForceCommand out of sshd's configuration if no login needs an approval"
 _KINDS = {
@@ -257,6 +258,41 @@ def pattern_list(value: object) -> PatternList:
         return PatternList.parse(written)
     except ValueError as error:
         raise Unacceptable(f"cannot be used: {error}", "see PATTERNS in ssh_config(5)") from None
+
+
+def command_pattern(value: object) -> str:
+    """Take a pattern for a command: `*` and `?` are wildcards, everything else is meant as written, commas too."""
+    pattern = text(value)
+    if not pattern.strip("*"):
+        raise Unacceptable("is every command", 'write per = "channel" for that')
+    return pattern
+
+
+def account_name(value: object) -> str:
+    """Take the name of an account of this host. Whether there is one is seen when it is needed."""
+    name = text(value)
+    if not _ACCOUNT.fullmatch(name):
+        raise Unacceptable("is no name of an account", "write it as in /etc/passwd")
+    if name == "root":
+        raise Unacceptable("is root", "name an account of its own, see systemd/sysusers.d/secsign-gate.conf")
+    return name
+
+
+def metrics_place(value: object) -> str:
+    """Take the absolute path of a unix socket, or an address of the loopback with a port."""
+    name = text(value)
+    if name.startswith("/"):
+        return name
+    address, colon, port = name.rpartition(":")
+    try:
+        loopback = ip_address(address.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        loopback = False
+    if not (loopback and colon and port.isdecimal() and port.isascii() and 1 <= int(port) <= _MAX_PORT):
+        raise Unacceptable(
+            "is neither a unix socket nor on the loopback", "write an absolute path, or 127.0.0.1:PORT or [::1]:PORT"
+        )
+    return name
 
 
 def exempting(value: object) -> PatternList:

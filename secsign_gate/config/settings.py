@@ -5,14 +5,19 @@ Types only. Where a rule of core/ obeys a section, its type lives with the rule;
 
 from typing import Literal, NamedTuple
 
+from secsign_gate.core.grant import GrantSettings
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.core.policy import ExemptCommand, PolicySettings
+from secsign_gate.core.push_limits import LimitSettings
 from secsign_gate.core.push_text import PushSettings
 
 __all__ = [
     "AuditSettings",
+    "BrokerSettings",
     "ExemptCommand",
+    "GrantSettings",
     "IdServerSettings",
+    "LimitSettings",
     "MessageSettings",
     "PinAccount",
     "PolicySettings",
@@ -67,6 +72,20 @@ class AuditSettings(NamedTuple):
     file: str | None
 
 
+class BrokerSettings(NamedTuple):
+    """What concerns the daemon only.
+
+    `socket` is where it listens if no service manager listens for it, `account` whom it runs as once it has started.
+    `connections_per_account` bounds how many doors of one account wait at once. `metrics` is where Prometheus may read,
+    a unix socket's path or an address of the loopback and a port, None for nowhere.
+    """
+
+    socket: str
+    account: str
+    connections_per_account: int
+    metrics: str | None
+
+
 class Settings(NamedTuple):
     """All orders of one configuration file. `path` is that file; `users_file` maps accounts to SecSign IDs."""
 
@@ -77,4 +96,7 @@ class Settings(NamedTuple):
     sshd: SshdSettings
     messages: MessageSettings
     audit: AuditSettings
+    grants: GrantSettings
+    limits: LimitSettings
+    broker: BrokerSettings
     users_file: str

@@ -3,6 +3,8 @@
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
+from secsign_gate.core.ancestry import SshdProcess
+
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
 
@@ -67,6 +69,9 @@ class Login(NamedTuple):
     `wanted` is what the client asked for. `restriction` is what the key or certificate allows instead
     (`command="…"`, `force-command`), None if it is unrestricted. `fingerprints` are `SHA256:…` of the keys used,
     for a certificate that of the certified key. `terminal` says whether a pty was allocated.
+
+    `sshd` is the root-owned process that holds the SSH connection, None if that is not proven. `address_counts` says
+    whether the client's address may open anything: it is proven, or nobody but the door could have said another.
     """
 
     door: str
@@ -77,6 +82,8 @@ class Login(NamedTuple):
     wanted: Wanted
     restriction: bytes | None
     terminal: bool
+    sshd: SshdProcess | None
+    address_counts: bool
 
     @property
     def executes(self) -> Wanted:

@@ -14,8 +14,8 @@ class SshdSettings(NamedTuple):
     `authorized_keys_files`: patterns as in sshd_config(5) AuthorizedKeysFile. `authorized_keys_elsewhere`: what to
     make of a key that none of them holds. `trusted_user_ca_keys`, `authorized_principals_files`: paths and patterns.
     `expose_auth_info`: whether sessions had SSH_USER_AUTH before there was a gate. `subsystems`: the command texts of
-    the Subsystem lines. `sftp_server`: what runs for `internal-sftp`. `motd_files`, `mail_notice`, `last_login`: what
-    a login shell is greeted with.
+    the Subsystem lines. `sftp_server`: what runs for `internal-sftp`. `executables`: the programs that, as root,
+    hold SSH connections. `motd_files`, `mail_notice`, `last_login`: what a login shell is greeted with.
     """
 
     authorized_keys_files: tuple[str, ...]
@@ -26,6 +26,7 @@ class SshdSettings(NamedTuple):
     expose_auth_info: bool
     subsystems: tuple[bytes, ...]
     sftp_server: str
+    executables: tuple[str, ...]
     motd_files: tuple[str, ...]
     mail_notice: bool
     last_login: bool

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from secsign_gate.core.grant import Grant
 from secsign_gate.core.login import Command, IpNetwork, Login
 from secsign_gate.core.patterns import PatternList
 from secsign_gate.core.secsign_id import SecSignId
@@ -33,16 +34,18 @@ class NeedsApproval(NamedTuple):
 Judgement = Allow | Refuse | NeedsApproval
 
 
-def judge(login: Login, policy: PolicySettings, secsign_id: SecSignId | None) -> Judgement:
+def judge(login: Login, policy: PolicySettings, secsign_id: SecSignId | None, grant: Grant | None) -> Judgement:
     """Judge `login`. `secsign_id` is what the directory says for this account and key, None if it knows none.
 
-    The order is that of the questions an auditor would ask; the first exemption that holds is the ground on record.
-    Everybody whom no rule exempts needs an approval, and who has no SecSign ID cannot give one.
+    `grant` is one in force that covers `login`, None if there is none. The order is that of the questions an auditor
+    would ask; the first that is answered with yes is the ground on record. Everybody else needs an approval, and who
+    has no SecSign ID cannot give one.
     """
-    exemption = _exemption(login, policy)
-    if exemption is not None:
-        ground, rule = exemption
-        return allow(ground, rule)
+    ground = _exemption(login, policy)
+    if ground is None and grant is not None:
+        ground = Ground.GRANTED, f"approval {grant.reference}"
+    if ground is not None:
+        return allow(*ground)
     if secsign_id is None:
         return refuse(Reason.NO_SECSIGN_ID)
     return NeedsApproval(secsign_id)
@@ -55,7 +58,7 @@ def _exemption(login: Login, policy: PolicySettings) -> tuple[Ground, str] | Non
     if policy.exempt_groups.matches_any(login.account.groups):
         return Ground.EXEMPT_GROUP, policy.exempt_groups.text
     address = login.connection.client_address
-    for network in policy.exempt_networks:
+    for network in policy.exempt_networks if login.address_counts else ():
         if address is not None and address.version == network.version and address in network:
             return Ground.EXEMPT_NETWORK, str(network)
     # What runs counts, not what was asked for: a restricted key runs its own command whatever the client says.

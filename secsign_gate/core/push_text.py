@@ -12,7 +12,7 @@ _COMMAND_LIMIT = 120  # what a phone shows without scrolling, and nobody reads m
 
 
 class PushSettings(NamedTuple):
-    """How a push presents itself, and for how many seconds it counts.
+    """How a push presents itself, for how many seconds it counts, and how long it may wait for its turn before.
 
     `service_name` and `service_address` may hold the placeholders {account} {host} {client} {command}.
     """
@@ -21,6 +21,7 @@ class PushSettings(NamedTuple):
     service_address: str
     access_pass: Literal["with-terminal", "never"]
     wait_seconds: int
+    queue_seconds: int
 
 
 def wanted_text(login: Login) -> str:

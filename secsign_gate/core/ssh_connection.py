@@ -28,6 +28,24 @@ def parse_ssh_connection(text: bytes) -> SshConnection:
     return SshConnection(client_address, client_port, server_address, server_port)
 
 
+def is_same_connection(proven: SshConnection, claimed: SshConnection) -> bool:
+    """Tell whether both name one TCP connection. The kernel's tables know no scope of a link-local address."""
+    return all(_is_same_end(*ends) for ends in zip(_ends(proven), _ends(claimed), strict=True))
+
+
+def _ends(connection: SshConnection) -> tuple[tuple[IpAddress | None, int], tuple[IpAddress | None, int]]:
+    return (
+        (connection.client_address, connection.client_port),
+        (connection.server_address, connection.server_port),
+    )
+
+
+def _is_same_end(proven: tuple[IpAddress | None, int], claimed: tuple[IpAddress | None, int]) -> bool:
+    if proven[0] is None or claimed[0] is None or proven[1] != claimed[1]:
+        return False
+    return (proven[0].version, int(proven[0])) == (claimed[0].version, int(claimed[0]))
+
+
 def _end(address: str, port: str) -> tuple[IpAddress | None, int]:
     if (address, port) == _NO_SOCKET:
         return None, _MAX_PORT

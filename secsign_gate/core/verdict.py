@@ -8,6 +8,7 @@ class Ground(StrEnum):
     """Why a login was let in."""
 
     APPROVED = "approved"
+    GRANTED = "granted"
     EXEMPT_ACCOUNT = "exempt_account"
     EXEMPT_GROUP = "exempt_group"
     EXEMPT_NETWORK = "exempt_network"
@@ -30,6 +31,9 @@ class Reason(StrEnum):
     NO_SUCH_SECSIGN_ID = "no_such_secsign_id"
     UNKNOWN_ACCOUNT = "unknown_account"
     AUTH_INFO_UNUSABLE = "auth_info_unusable"
+    PAUSED_AFTER_DENIAL = "paused_after_denial"
+    TOO_MANY_PUSHES = "too_many_pushes"
+    QUEUE_TOO_SLOW = "queue_too_slow"
     KEY_NOT_FOUND = "key_not_found"
     KEY_OPTIONS_UNREADABLE = "key_options_unreadable"
     CLAIM_UNUSABLE = "claim_unusable"
@@ -41,6 +45,8 @@ class Reason(StrEnum):
     ID_SERVER_REFUSED = "id_server_refused"
     ID_SERVER_NONSENSE = "id_server_nonsense"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    BROKER_STOPPING = "broker_stopping"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     # our own orders
     CONFIGURATION_ERROR = "configuration_error"
@@ -85,6 +91,8 @@ _COULD_NOT_ASK = frozenset(
         Reason.ID_SERVER_REFUSED,
         Reason.ID_SERVER_NONSENSE,
         Reason.BROKER_UNAVAILABLE,
+        Reason.BROKER_STOPPING,
+        Reason.TOO_MANY_CONNECTIONS,
         Reason.AUDIT_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
     }

@@ -48,6 +48,10 @@ class Users:
             return self.rules.get((account, None))
         return holders.pop() if len(holders) == 1 else None
 
+    def secsign_ids(self, account: str) -> set[SecSignId]:
+        """Return every SecSign ID that may be asked for `account`, whatever the key."""
+        return {secsign_id for (name, _), secsign_id in self.rules.items() if name == account}
+
 
 def load_users(path: str) -> Users:
     """Return the users file at `path`, judged as trusted_file.py says. Raises ConfigError with ALL problems."""

@@ -87,7 +87,7 @@ def _text(facts: Facts, picture: PlacedPicture, width: int, rows: int, *, apart:
         value = words.cut(text, max(0, width - _LABEL))
         ranked.append((rank, _style(_DIM, label.ljust(_LABEL)) + _style(_BOLD if rank == 3 else _PLAIN, value)))  # noqa: PLR2004
     ranked.append((7, ""))
-    instruction = words.instruction(facts.progress.stage, picture.became)
+    instruction = words.instruction(facts.progress.stage, facts.progress.place, picture.became)
     ranked.append((0, _style(_BOLD, _fitting(instruction, width))))
     hint = words.picture_hint(picture.became)
     if hint:

@@ -65,6 +65,8 @@ class Screen:
 
     def show(self, progress: "Progress", now: float) -> None:
         """Show new facts. `now` is in seconds, of the clock that `tick` gets too. An access pass stays once it came."""
+        if self._progress is not None and self._progress.stage == "queued" != progress.stage:
+            self._countdown = Countdown()  # the phone's time begins, whatever the line took
         self._progress = progress
         self._countdown.announce(progress.seconds_left, now)
         if progress.access_pass and progress.access_pass != self._png:

@@ -35,6 +35,18 @@ _REFUSED = {
     ),
     "canceled_at_id_server": ("the ID server withdrew the request before it was answered", "log in again"),
     "invalid": ("the ID server declared the request invalid", "log in again; if it happens twice, " + _TELL),
+    "paused_after_denial": (
+        "a request for you was just denied on the phone, so it is left in peace for a while",
+        "log in again after that; if you did not deny anything, " + _TELL,
+    ),
+    "too_many_pushes": (
+        "your phone was asked too often in a short time",
+        "log in again later, or let one connection carry it all (ControlMaster in ssh_config)",
+    ),
+    "queue_too_slow": (
+        "other requests for your SecSign ID were waiting on the phone all the time",
+        "answer or deny them and log in again; if they are not yours, " + _TELL,
+    ),
     "no_secsign_id": ("no SecSign ID is set for this account and key", "ask your administrator to add one"),
     "no_such_secsign_id": (
         "the ID server does not know the SecSign ID set for this account",
@@ -60,6 +72,11 @@ _REFUSED = {
     "id_server_refused": ("the ID server declined to ask your phone", "try again later; if it lasts, " + _TELL),
     "id_server_nonsense": ("the ID server gave an answer that makes no sense", _TELL),
     "broker_unavailable": ("the approval service of this host does not answer", "try again; if it lasts, " + _TELL),
+    "broker_stopping": ("the approval service of this host is being stopped or restarted", "log in again in a minute"),
+    "too_many_connections": (
+        "too many logins to this account are waiting at once",
+        "let some of them end and log in again; if they are not yours, " + _TELL,
+    ),
     "audit_unavailable": ("this login could not be put on record, so nothing was started", _TELL),
     "configuration_error": ("the configuration of secsign-gate on this host is not usable", _TELL),
     "internal_error": ("something failed inside secsign-gate, so nothing was started", _TELL),
@@ -69,6 +86,7 @@ _REFUSED = {
 # Ground → what happened
 _ALLOWED = {
     "approved": "accepted on your phone",
+    "granted": "this connection has been approved",
     "exempt_account": "this account needs no approval",
     "exempt_group": "a group of this account needs no approval",
     "exempt_network": "logins from this network need no approval",
@@ -119,10 +137,17 @@ def allowed(ground: str, seconds: float) -> str:
 def asking(progress: "Progress") -> str:
     """Return the one line for a login without a screen to draw on, before the phone has answered."""
     who, secsign_id = login_name(progress), printable(progress.secsign_id, _NAME_LIMIT)
+    if progress.stage == "queued":
+        return f"{PREFIX}{_before_us(progress.place)}; then accept {who} on the phone of SecSign ID {secsign_id}"
     sentence = f"{PREFIX}accept {who} on the phone of SecSign ID {secsign_id} within {progress.seconds_left} s"
     if progress.access_pass:
         sentence += "; the picture to pick cannot be shown on this terminal"
     return sentence
+
+
+def _before_us(place: int) -> str:
+    requests = "another request is" if place <= 1 else f"{place} other requests are"
+    return f"{requests} to be answered first"
 
 
 def login_name(progress: "Progress") -> str:
@@ -152,13 +177,13 @@ _HINTS = {
 }
 
 
-def instruction(stage: str, picture: int) -> tuple[str, ...]:
+def instruction(stage: str, place: int, picture: int) -> tuple[str, ...]:
     """Return what the person is to do now, from the longest wording to the shortest.
 
-    `stage` is as in wire.Progress; `picture` is one of NO_PICTURE, SHOWN and so on.
+    `stage` and `place` are as in wire.Progress; `picture` is one of NO_PICTURE, SHOWN and so on.
     """
-    if stage == "asking":
-        return ("Sending a request to your phone ...", "Asking your phone ...", "Asking ...")
+    if stage in ("queued", "asking"):
+        return _not_yet_asked(stage, place)
     fetched = stage == "fetched"
     if picture in (SHOWN, SHAPE_ONLY):
         if fetched:
@@ -169,6 +194,12 @@ def instruction(stage: str, picture: int) -> tuple[str, ...]:
             return ("The app is open: accept or deny there.", "The app is open: accept.", "Accept now.", "Accept.")
         return ("Open the app on your phone and accept.", "Accept on your phone.", "Use your phone.", "Accept.")
     return ("The app is open.",) if fetched else ("Open the app on your phone.", "Open the app.")
+
+
+def _not_yet_asked(stage: str, place: int) -> tuple[str, ...]:
+    if stage == "queued":
+        return f"Please wait: {_before_us(place)}.", f"Wait: {place} before you.", "Wait your turn.", "Wait."
+    return ("Sending a request to your phone ...", "Asking your phone ...", "Asking ...")
 
 
 def picture_hint(picture: int) -> tuple[str, ...]:

@@ -24,6 +24,13 @@ def gated(**replaced: str) -> str:
     return text
 
 
+def asking(broker: str, **replaced: str) -> str:
+    """Return the drop-in whose doors ask the daemon behind the socket `broker`."""
+    line = re.search(r"(?m)^ *ForceCommand (.*) --config .*$", FOR_ALL.read_text())
+    assert line is not None
+    return gated(ForceCommand=f"{line[1]} --broker {broker}", **replaced)
+
+
 def ungated() -> str:
     """Return the same settings without the gate: the baseline that a gated session is compared with."""
     keywords = "|".join(OF_THE_GATE_ONLY)

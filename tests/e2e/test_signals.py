@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 YES = Answer(allowed=True, why="approved", command=b"echo ran")
 PUSHED = Progress(
     stage="pushed",
+    place=0,
     account="alice",
     host="private-host",
     secsign_id="alice",

@@ -26,6 +26,7 @@ ORDERS = CONFIGURATION / "secsign-gate.toml"
 
 PUSHED = Progress(
     stage="pushed",
+    place=0,
     account="alice",
     host="private-host",
     secsign_id="alice",

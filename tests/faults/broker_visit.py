@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from secsign_gate import wire
 from secsign_gate.broker.door import Door
+from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.serve import serve
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest, StateReport
 from secsign_gate.core.verdict import Allow, Refuse
@@ -74,10 +75,10 @@ class Records(list["Record"]):
 
     full = False
 
-    def record(self, record: Record) -> None:
+    def record_all(self, records: list[Record]) -> None:
         if self.full:
             raise AuditError("the disk is full; make room")
-        self.append(record)
+        self.extend(records)
 
     def said(self) -> list[str]:
         return [
@@ -99,7 +100,7 @@ class Visit:
         ours, theirs = socket.socketpair()
         self.reader, self.writer = await asyncio.open_unix_connection(sock=ours)
         self.door = Door(*await asyncio.open_unix_connection(sock=theirs))
-        self.serving = asyncio.create_task(serve(self.door, os.getuid(), self.world))
+        self.serving = asyncio.create_task(serve(self.door, Peer(0, os.getuid(), None), self.world))
         if question is not None:
             self.say(question)
 

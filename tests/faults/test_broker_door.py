@@ -14,7 +14,9 @@ from secsign_gate import wire
 from secsign_gate.broker import door as door_module
 from secsign_gate.broker import world as world_module
 from secsign_gate.broker.door import Door, DoorLeftError
-from secsign_gate.broker.world import World
+from secsign_gate.broker.recorder import Recorder
+from secsign_gate.broker.state import StateInMemory
+from secsign_gate.broker.world import Kept, World
 from secsign_gate.config import load_settings
 from secsign_gate.core.auth_session import AuthSessionState
 from secsign_gate.core.verdict import Reason
@@ -43,7 +45,13 @@ def visited(tmp_path: Path) -> Callable[..., None]:
     async def visit(wait_seconds: float) -> AsyncIterator[Visit]:
         id_server, records = IdServerOfFutures(), Records()
         push = settings.push._replace(wait_seconds=wait_seconds)  # type: ignore[arg-type] # tests have no whole seconds
-        world = World(settings._replace(push=push), load_users(settings.users_file), records, lambda: id_server)  # type: ignore[arg-type]
+        world = World(
+            settings._replace(push=push),
+            load_users(settings.users_file),
+            Recorder(records),
+            lambda: id_server,
+            Kept(StateInMemory()),
+        )
         yield Visit(world, id_server, records)
 
     def run(test: Callable[[Visit], Coroutine[Any, Any, None]], wait_seconds: float = 60) -> None:
@@ -81,7 +89,7 @@ def test_a_door_that_has_left_gets_no_yes_though_it_is_there_as_well() -> None:
             door = Door(*await asyncio.open_unix_connection(sock=theirs))
 
             async def work() -> str:
-                door.give_up()
+                door.give_up(Reason.INTERRUPTED)
                 return "yes"
 
             with pytest.raises(DoorLeftError):
@@ -268,7 +276,7 @@ def test_a_broker_that_is_to_end_after_its_yes_says_no_more(visited: Visited) ->
         visit.id_server.created.set_result(None)
         visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
         await visit.answer()
-        visit.door.give_up()
+        visit.door.give_up(Reason.INTERRUPTED)
         await visit.end()
         assert visit.records.said() == ["verdict: approved"]
 

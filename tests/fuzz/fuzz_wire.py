@@ -31,6 +31,7 @@ MESSAGES: tuple[wire.Message, ...] = (
     wire.KeyLines(lines=[(PATH, 3, b"ssh-ed25519 AAAA\xff"), (PATH, 2**32 - 1, b"")], unsafe=[PATH]),
     wire.Progress(
         stage="pushed",
+        place=0,
         account="alice",
         host="w\xe9b1",
         secsign_id="alice",

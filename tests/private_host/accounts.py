@@ -34,6 +34,8 @@ ACCOUNTS = (
 )
 GROUPS = {"operators": 2100, "secsign-gate": 2101}
 
+BROKER = 998  # the uid of the daemon's account
+
 PASSWORD = "a-throw-away-password"  # everybody's, so that methods other than keys can be tried
 # openssl passwd -6 -salt privatehost "$PASSWORD"
 PASSWORD_HASH = "$6$privatehost$e2NcksYMB7dJ9OaFPPm5o8hwfx0Wflr8mUekEgE5JZNhxPEuhepsaUjUNDnZKn5IjYFAzK.9/ulyMd3PaYMQj0"
@@ -56,6 +58,9 @@ def write_account_files(etc: Path, home: Path, *, only_alice: bool) -> None:
     if not any(line.startswith("sshd:") for line in passwd):  # made by the package's postinst, which did not run
         passwd.append("sshd:x:999:65534::/run/sshd:/usr/sbin/nologin")
         shadow.append("sshd:!:19000::::::")
+    if not only_alice:  # made by systemd-sysusers where the gate is installed
+        passwd.append(f"secsign-gate:x:{BROKER}:{GROUPS['secsign-gate']}::/nonexistent:/usr/sbin/nologin")
+        shadow.append("secsign-gate:!:19000::::::")
     for account in people:
         passwd.append(f"{account.name}:x:{account.uid}:{account.uid}:,,,:/home/{account.name}:{account.shell}")
         group.append(f"{account.name}:x:{account.uid}:")

@@ -125,7 +125,7 @@ OUR_ESCAPES = re.compile(
 @given(
     st.fixed_dictionaries(
         dict.fromkeys(("stage", "account", "host", "secsign_id", "wants", "phone_text"), TEXTS)
-        | {"seconds_left": st.integers(0, 2**32 - 1)}
+        | {"seconds_left": st.integers(0, 2**32 - 1), "place": st.integers(0, 2**32 - 1)}
     ),
     st.sampled_from([b"", drawn_png.quarters(16), drawn_png.quarters(16)[:-1], b"junk"]),
     ENVIRONMENTS,

@@ -49,6 +49,7 @@ answers = st.builds(
 progress = st.builds(
     wire.Progress,
     stage=texts,
+    place=numbers,
     account=texts,
     host=texts,
     secsign_id=texts,

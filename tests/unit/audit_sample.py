@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 from secsign_gate.broker.audit_record import Event, Record
+from secsign_gate.core.ancestry import SshdProcess
 from secsign_gate.core.login import Account, Command, Login, OtherMethod, PublicKey, SshConnection
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Ground, allow
@@ -17,6 +18,8 @@ LOGIN = Login(
     wanted=Command(b"uptime"),
     restriction=None,
     terminal=True,
+    sshd=SshdProcess(4711, 123456),
+    address_counts=True,
 )
 RECORD = Record(
     time=1715938212.345,

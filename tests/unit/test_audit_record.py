@@ -205,6 +205,7 @@ class TestDocumentation:
             login=LOGIN._replace(restriction=b"x"),
             certificate=Certificate(b"x", 1),
             verdict=allow(Ground.EXEMPT_GROUP, "x"),
+            unproven="x",
         )
         refused = full._replace(verdict=refuse(Reason.NO_ANSWER, "x"))
         assert self.documented("Fields") == fields(full).keys() | fields(refused).keys()

@@ -8,8 +8,11 @@ import pytest
 
 from secsign_gate.config import (
     AuditSettings,
+    BrokerSettings,
     ExemptCommand,
+    GrantSettings,
     IdServerSettings,
+    LimitSettings,
     MessageSettings,
     PinAccount,
     PolicySettings,
@@ -65,7 +68,7 @@ def test_the_least_that_a_gate_needs_leaves_everything_else_at_its_default(toml:
             requests_per_second=20,
             api_method="SecSignGate",
         ),
-        push=PushSettings("{account}@{host}", "{host}", "with-terminal", 60),
+        push=PushSettings("{account}@{host}", "{host}", "with-terminal", 60, 120),
         policy=PolicySettings(PatternList(), PatternList(), (), ()),
         sshd=SshdSettings(
             authorized_keys_files=(".ssh/authorized_keys", ".ssh/authorized_keys2"),
@@ -76,6 +79,7 @@ def test_the_least_that_a_gate_needs_leaves_everything_else_at_its_default(toml:
             expose_auth_info=False,
             subsystems=(b"/usr/lib/openssh/sftp-server", b"internal-sftp"),
             sftp_server="/usr/lib/openssh/sftp-server",
+            executables=("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"),
             motd_files=(
                 "/run/motd.dynamic",
                 "/etc/motd:/run/motd:/usr/lib/motd",
@@ -86,6 +90,9 @@ def test_the_least_that_a_gate_needs_leaves_everything_else_at_its_default(toml:
         ),
         messages=MessageSettings(before=True, after=True),
         audit=AuditSettings(syslog=True, file=None),
+        grants=GrantSettings("connection", 0, PatternList(), ()),
+        limits=LimitSettings(60, 20, 600, 10, 900),
+        broker=BrokerSettings("/run/secsign-gate/broker.sock", "secsign-gate", 128, None),
         users_file=f"{toml.parent}/users",
     )
 
@@ -107,6 +114,7 @@ service_name = "{command} for {account}"
 service_address = "web1 {client}"
 access_pass = "never"
 wait_seconds = 600
+queue_seconds = 5
 [policy]
 exempt_accounts = "backup,svc-*,!svc-deploy"
 exempt_groups = "robots"
@@ -126,12 +134,29 @@ permit_user_rc = false
 expose_auth_info = true
 subsystems = []
 sftp_server = "/opt/sftp-server"
+executables = ["/opt/sbin/sshd"]
 motd_files = []
 mail_notice = false
 last_login = false
 [messages]
 before = false
 after = false
+[grants]
+per = "channel"
+seconds = 3600
+per_channel_accounts = "root,svc-*"
+per_channel_commands = ["sudo *", "rm -rf ?,*"]
+[limits]
+pushes_per_account = 5
+pushes_per_secsign_id = 4
+per_seconds = 300
+pause_seconds = 0
+longest_pause_seconds = 60
+[broker]
+socket = "/run/gate/sock"
+account = "gate"
+connections_per_account = 7
+metrics = "127.0.0.1:9120"
 [audit]
 syslog = false
 file = "/var/log/gate.jsonl"
@@ -156,7 +181,7 @@ def test_every_setting_reaches_its_place(toml: Path) -> None:
             requests_per_second=100,
             api_method="SecSignGate",
         ),
-        push=PushSettings("{command} for {account}", "web1 {client}", "never", 600),
+        push=PushSettings("{command} for {account}", "web1 {client}", "never", 600, 5),
         policy=PolicySettings(
             exempt_accounts=PatternList.parse("backup,svc-*,!svc-deploy"),
             exempt_groups=PatternList.parse("robots"),
@@ -175,12 +200,16 @@ def test_every_setting_reaches_its_place(toml: Path) -> None:
             expose_auth_info=True,
             subsystems=(),
             sftp_server="/opt/sftp-server",
+            executables=("/opt/sbin/sshd",),
             motd_files=(),
             mail_notice=False,
             last_login=False,
         ),
         messages=MessageSettings(before=False, after=False),
         audit=AuditSettings(syslog=False, file="/var/log/gate.jsonl"),
+        grants=GrantSettings("channel", 3600, PatternList.parse("root,svc-*"), ("sudo *", "rm -rf ?,*")),
+        limits=LimitSettings(5, 4, 300, 0, 60),
+        broker=BrokerSettings("/run/gate/sock", "gate", 7, "127.0.0.1:9120"),
         users_file="/srv/users",
     )
     assert type(settings.id_server.connect_seconds) is float

@@ -91,6 +91,9 @@ def test_the_ranges_are_those_of_the_code(name: str, low: float, high: float) ->
     # connecting is part of a request, so the other limit makes room
     room = {"id_server.total_seconds": "120"} if name == "id_server.connect_seconds" else {}
     room = {"id_server.connect_seconds": "0.1"} if name == "id_server.total_seconds" else room
+    # and no pause is longer than the longest
+    room = {"limits.longest_pause_seconds": "86400"} if name == "limits.pause_seconds" else room
+    room = {"limits.pause_seconds": "0"} if name == "limits.longest_pause_seconds" else room
     step = 1 if "whole" in DOCUMENTED[name][0] else 0.01
     for good in (low, high):
         assert keys_at_fault(BASE | room | {name: f"{good:g}"}) == []

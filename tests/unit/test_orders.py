@@ -18,6 +18,7 @@ SSHD = SshdSettings(
     expose_auth_info=False,
     subsystems=(SFTP, INTERNAL),
     sftp_server="/usr/lib/openssh/sftp-server",
+    executables=("/usr/sbin/sshd",),
     motd_files=("/etc/motd",),
     mail_notice=True,
     last_login=True,
@@ -36,6 +37,8 @@ def login(wanted: Wanted, restriction: bytes | None = None) -> Login:
         wanted=wanted,
         restriction=restriction,
         terminal=False,
+        sshd=None,
+        address_counts=True,
     )
 
 

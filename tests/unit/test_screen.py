@@ -30,6 +30,7 @@ FAR_TOO_LONG = 20
 def progress(**changes: object) -> Progress:
     facts: dict[str, object] = {
         "stage": "pushed",
+        "place": 0,
         "account": "alice",
         "host": "web1",
         "secsign_id": "alice.doe",

@@ -19,6 +19,7 @@ ASK = wire.Ask(
 )
 PROGRESS = wire.Progress(
     stage="pushed",
+    place=0,
     account="alice",
     host="web1",
     secsign_id="alice",

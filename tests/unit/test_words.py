@@ -10,6 +10,7 @@ NASTY = "\x1b[2J\r\n\x9bK\u202eabc\x00\x7fé\ud800" + "x" * 5000
 def progress(**changes: object) -> Progress:
     facts: dict[str, object] = {
         "stage": "pushed",
+        "place": 0,
         "account": "alice",
         "host": "web1",
         "secsign_id": "alice.doe",
@@ -107,10 +108,10 @@ def test_without_a_screen_a_picture_is_admitted_to_be_missing() -> None:
     assert "picture to pick cannot be shown" in words.asking(progress(access_pass=b"png"))
 
 
-@pytest.mark.parametrize("stage", ["asking", "pushed", "fetched", "of a newer version"])
+@pytest.mark.parametrize("stage", ["queued", "asking", "pushed", "fetched", "of a newer version"])
 @pytest.mark.parametrize("picture", range(5))
 def test_every_stage_has_wordings_that_get_shorter(stage: str, picture: int) -> None:
-    wordings = words.instruction(stage, picture)
+    wordings = words.instruction(stage, 3, picture)
     assert wordings
     assert [len(wording) for wording in wordings] == sorted((len(wording) for wording in wordings), reverse=True)
     assert len(wordings[-1]) <= 17  # what a window of 20 columns has room for

@@ -1,0 +1,73 @@
+"""SSH connections that doors have proven to be of, each until its sshd ends.
+
+Whose a connection is and what its keys allow is found out once for each, as sshd itself finds it out once, when the key
+logs in: a line that is edited later, or a group that is left, changes the next connection and not this one.
+"""
+
+from collections.abc import Callable
+
+from secsign_gate.broker.audit_record import Certificate
+from secsign_gate.core.ancestry import SshdProcess
+from secsign_gate.core.key_restriction import KeyOrders
+from secsign_gate.core.login import Account
+
+_MOST_ORDERS = 4  # for each connection there is one set of keys; more would be somebody's invention
+
+Watch = Callable[[SshdProcess, Callable[[], None]], Callable[[], None]]
+
+
+class Connection:
+    """What is known of one SSH connection: its account, once somebody has looked it up, and what its keys allow."""
+
+    __slots__ = ("_orders", "account")
+
+    def __init__(self) -> None:
+        self.account: Account | None = None
+        self._orders: dict[bytes, tuple[KeyOrders, Certificate | None]] = {}
+
+    def key_orders(self, auth_info: bytes) -> tuple[KeyOrders, Certificate | None] | None:
+        """Return what the keys in `auth_info` allow, and their certificate, if that has been found out before."""
+        return self._orders.get(auth_info)
+
+    def add_key_orders(self, auth_info: bytes, orders: KeyOrders, certificate: Certificate | None) -> None:
+        """Remember what the keys in `auth_info` allow."""
+        if len(self._orders) < _MOST_ORDERS:
+            self._orders[auth_info] = orders, certificate
+
+
+class Connections:
+    """The SSH connections that are known. `watch` calls back when a process has ended; `ended` is told of each end."""
+
+    def __init__(self, watch: Watch, ended: Callable[[SshdProcess], None]) -> None:
+        self._watch = watch
+        self._ended = ended
+        self._known: dict[SshdProcess, Connection] = {}
+        self._stop_watching: dict[SshdProcess, Callable[[], None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, sshd: SshdProcess) -> Connection:
+        """Return what is known of the connection that `sshd` holds; from now on its end is watched for."""
+        known = self._known.get(sshd)
+        if known is not None:
+            return known
+        made = self._known[sshd] = Connection()
+        stop = self._watch(sshd, lambda: self._forget(sshd))
+        if sshd in self._known:
+            self._stop_watching[sshd] = stop
+        else:
+            stop()  # it had ended already
+        return made
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        for stop in self._stop_watching.values():
+            stop()
+        self._stop_watching.clear()
+        self._known.clear()
+
+    def _forget(self, sshd: SshdProcess) -> None:
+        self._known.pop(sshd, None)
+        self._stop_watching.pop(sshd, None)
+        self._ended(sshd)

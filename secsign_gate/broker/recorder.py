@@ -1,0 +1,48 @@
+"""Verdicts on their way to the record: those that come while the disk is busy are written together, in order."""
+
+import asyncio
+from typing import Protocol
+
+from secsign_gate.broker.audit_record import Record
+
+
+class RecordsMany(Protocol):
+    """What Audit does. It may take its time: a full log socket, a slow disk."""
+
+    def record_all(self, records: list[Record]) -> None:
+        """Put all of `records` on record, in order. Raises AuditError if that is not certain of every one."""
+
+
+class Recorder:
+    """Records verdicts without holding up those who wait for something else. Belongs to one event loop."""
+
+    def __init__(self, audit: RecordsMany) -> None:
+        self._audit = audit
+        self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def record(self, record: Record) -> None:
+        """Return once `record` is on record. Raises AuditError if that is not certain."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((record, written))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        await written
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                await asyncio.to_thread(self._audit.record_all, [record for record, _ in batch])
+            except Exception as error:  # noqa: BLE001 - each who waits gets it, and refuses
+                failure: Exception | None = error
+            else:
+                failure = None
+            for _, written in batch:
+                if written.done():
+                    continue  # whoever waited has been stopped
+                if failure is None:
+                    written.set_result(None)
+                else:
+                    written.set_exception(failure)
+        self._writing = None

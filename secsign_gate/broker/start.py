@@ -1,0 +1,43 @@
+"""From root's command line to a serving broker: sockets and the privileged half first, then root is given up."""
+
+import asyncio
+import os
+import socket
+
+from secsign_gate.broker.daemon import Daemon, say
+from secsign_gate.broker.listening import control_path, listen_for_doors, listen_for_root
+from secsign_gate.broker.monitor import start_monitor
+from secsign_gate.broker.privileges import account_of_broker, become, raise_descriptor_limit
+from secsign_gate.broker.service_manager import Notifier, listening_sockets
+from secsign_gate.config import load_settings
+from secsign_gate.errors import ConfigError, Problem
+
+SOCKET_NAME = "secsign-gate.socket"  # what the unit calls it, see systemd/secsign-gate.socket
+
+
+def start(path: str) -> None:
+    """Serve under the orders in `path` until told to stop. Raises ConfigError and OSError before anybody is served."""
+    if os.geteuid() != 0:
+        problem = "the broker must be started by root, which it gives up at once"
+        raise ConfigError([Problem("secsign-gate broker", 0, "", problem, "use sudo, or let systemd start it")])
+    settings = load_settings(path)
+    account = account_of_broker(settings.broker.account, path)
+    notifier = Notifier()
+    given = listening_sockets()
+    if set(given) - {SOCKET_NAME}:
+        what = f"sockets named {', '.join(sorted(given))} were passed"
+        raise ConfigError([Problem("sockets from the service manager", 0, "", what, f"pass {SOCKET_NAME} only")])
+    listener = given.get(SOCKET_NAME) or listen_for_doors(settings.broker.socket)
+    control = listen_for_root(control_path(settings.broker.socket))
+    raise_descriptor_limit()
+    monitor = start_monitor()
+    become(account)
+    asyncio.run(_serve(path, listener, control, monitor, notifier))
+
+
+async def _serve(
+    path: str, listener: socket.socket, control: socket.socket, monitor: socket.socket, notifier: Notifier
+) -> None:
+    daemon = Daemon(path, monitor, notifier)
+    say(f"serving doors at {listener.getsockname()} under the orders in {path}")
+    await daemon.run(listener, control)
