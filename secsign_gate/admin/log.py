@@ -2,30 +2,24 @@
 
 import shutil
 import sys
-from collections import deque
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from time import sleep
-from typing import NamedTuple
 
 import click
 from click.core import ParameterSource
 
-from secsign_gate.admin.logged_record import LoggedRecord, logged_record
+from secsign_gate.admin.logged_record import LoggedRecord
 from secsign_gate.admin.moment import Span, moment, record_time
 from secsign_gate.admin.record_choice import RecordChoice
-from secsign_gate.admin.record_files import file_lines, followed_lines, lines_in
+from secsign_gate.admin.record_files import COMPRESSED
+from secsign_gate.admin.record_source import Wanted, records
 from secsign_gate.admin.record_view import record_line
-from secsign_gate.admin.system_journal import journal_is_here, journal_lines
 from secsign_gate.config import load_settings
 from secsign_gate.config.reader import DEFAULT_PATH
 from secsign_gate.core.patterns import PatternList
 from secsign_gate.core.verdict import Ground, Reason
 
-_SYSTEM_LOGS = ("/var/log/auth.log", "/var/log/secure")  # where Debian and Red Hat put authpriv
 _TAIL = 10  # records before the first new one, as tail(1) shows lines
-_SECONDS = 0.25  # between two looks at a file that is followed
 
 _HELP = """Show verdicts on record: when, whether let in, which account, from where, for what, why, how long the person
 waited, and the reference that the person saw.
@@ -48,14 +42,6 @@ A date alone means the whole day.
 
 Exit status: 0, also if no record is chosen; 1 if the log cannot be read; 78 if the configuration is wrong.
 """
-
-
-class _Chosen(NamedTuple):
-    """`choice` says which records; the rest says as much to those who read a log, in their own terms."""
-
-    choice: RecordChoice
-    since: datetime | None
-    until: datetime | None
 
 
 @click.command(help=_HELP)
@@ -105,7 +91,7 @@ def log(  # noqa: PLR0913 - one parameter for each option
     """Read, choose, print."""
     if follow and until is not None:
         raise click.UsageError("--follow goes on for ever; leave out --until.", ctx)
-    if follow and path is not None and path.endswith(".gz"):
+    if follow and path is not None and path.endswith(COMPRESSED):
         raise click.UsageError("nothing is appended to a compressed file; leave out --follow.", ctx)
     first = _moment(since, "--since", ctx)
     last = _moment(until, "--until", ctx)
@@ -118,11 +104,17 @@ def log(  # noqa: PLR0913 - one parameter for each option
         reasons=reasons,
         reference=reference or "",
     )
-    chosen = _Chosen(choice, first.first if first else None, last.last if last else None)
-    lines = _lines(path or _audit_file(configuration, ctx), chosen, follow=follow)
     if follow and limit is None and since is None:
         limit = _TAIL
-    for record in _records(lines, choice, limit):
+    wanted = Wanted(
+        path=path or _audit_file(configuration, ctx),
+        choice=choice,
+        since=first.first if first else None,
+        until=last.last if last else None,
+        limit=limit,
+        follow=follow,
+    )
+    for record in records(wanted):
         click.echo(record.text if as_json else _for_people(record), color=ctx.color)
 
 
@@ -150,50 +142,6 @@ def _audit_file(configuration: str, ctx: click.Context) -> str | None:
     if not asked_for and not Path(configuration).exists():
         return None
     return load_settings(configuration).audit.file
-
-
-def _lines(path: str | None, chosen: _Chosen, *, follow: bool) -> Iterator[bytes | None]:
-    """Return the lines to look for records in; None where it may take a while until the next one."""
-    if path == "-":
-        return lines_in(sys.stdin.buffer)
-    if path is None and journal_is_here():
-        return journal_lines(chosen.since, chosen.until, follow=follow)
-    if path is None:
-        path = next((name for name in _SYSTEM_LOGS if Path(name).exists()), None)
-    if path is None:
-        raise click.ClickException("there is no journal and no /var/log/auth.log here; name the log with --file")
-    return followed_lines(path, chosen.choice.since) if follow else file_lines(path, chosen.choice.since)
-
-
-def _records(lines: Iterator[bytes | None], choice: RecordChoice, limit: int | None) -> Iterator[LoggedRecord]:
-    """Yield the records that are chosen. `limit` is for those that are there before there is a need to wait."""
-    held: deque[LoggedRecord] | None = deque(maxlen=limit) if limit is not None else None
-    damaged = 0
-    try:
-        for line in lines:
-            if line is None:
-                yield from held or ()
-                held = None
-                sleep(_SECONDS)
-                continue
-            try:
-                record = logged_record(line)
-            except ValueError:
-                damaged += 1
-                continue
-            if record is None or not choice.takes(record):
-                continue
-            if held is None:
-                yield record
-            else:
-                held.append(record)
-        yield from held or ()
-    finally:
-        if damaged:
-            what = (
-                "1 line is no whole record and is" if damaged == 1 else f"{damaged} lines are no whole records and are"
-            )
-            click.echo(f"secsign-gate: {what} left out", err=True)
 
 
 def _for_people(record: LoggedRecord) -> str:

@@ -18,6 +18,7 @@ from secsign_gate.admin.logged_record import MAX_BYTES, logged_record
 
 Stream: TypeAlias = IO[bytes] | gzip.GzipFile
 
+COMPRESSED = ".gz"
 _BLOCK = 64 * 1024
 _LONGEST = MAX_BYTES + 1024  # of a line with what syslog puts before it; the rest of a longer one is passed over
 # What logrotate(8) and savelog(8) append: a number that grows with age, or (dateext) the date; then .gz perhaps.
@@ -50,15 +51,19 @@ def last_lines(path: str) -> Iterator[bytes]:
     """
     with Path(path).open("rb") as stream:
         start = stream.seek(0, os.SEEK_END)
+        if start == 0:
+            return
+        stream.seek(start - 1)
+        if stream.read() == b"\n":
+            start -= 1
         line = b""  # of which the beginning has not been read yet
         while start > 0:
             size = min(start, _BLOCK)
             start = stream.seek(start - size)
-            first, *whole = (stream.read(size) + line).split(b"\n")
-            yield from (one for one in reversed(whole) if one)
-            line = first[-_LONGEST:] if whole else first[:_LONGEST] + line[-1:]
-        if line:
-            yield line
+            beginning, *whole = (stream.read(size) + line).split(b"\n")
+            yield from (one[:_LONGEST] for one in reversed(whole))
+            line = beginning[:_LONGEST]
+        yield line
 
 
 def followed_lines(path: str, since: str) -> Iterator[bytes | None]:
@@ -123,7 +128,7 @@ def _opened_if_there(path: str) -> Stream | None:
 
 
 def _opened(path: str) -> Stream:
-    if path.endswith(".gz"):
+    if path.endswith(COMPRESSED):
         return gzip.open(path, "rb")
     return Path(path).open("rb")
 

@@ -28,12 +28,8 @@ def journal_lines(since: datetime | None, until: datetime | None, *, follow: boo
     With `follow` None comes after what is there, then what is logged from then on, as it comes in. Raises
     click.ClickException if journalctl fails; it has said why on standard error.
     """
-    limits = [
-        *([f"--since=@{(since - _MARGIN).timestamp():.0f}"] if since else []),
-        *([f"--until=@{(until + _MARGIN).timestamp():.0f}"] if until else []),
-    ]
     last = None
-    for line in _printed(["--show-cursor", *limits]):
+    for line in _printed(["--show-cursor", *_limits(since, until)]):
         if last is not None:
             yield last
         last = line
@@ -45,11 +41,27 @@ def journal_lines(since: datetime | None, until: datetime | None, *, follow: boo
         yield from _printed(["--follow", "--no-tail", *after])
 
 
+def last_journal_lines(until: datetime | None) -> Iterator[bytes]:
+    """Yield what was logged as secsign-gate, the newest first. Raises click.ClickException as `journal_lines`."""
+    return _printed(["--reverse", *_limits(None, until)])
+
+
+def _limits(since: datetime | None, until: datetime | None) -> list[str]:
+    return [
+        *([f"--since=@{(since - _MARGIN).timestamp():.0f}"] if since else []),
+        *([f"--until=@{(until + _MARGIN).timestamp():.0f}"] if until else []),
+    ]
+
+
 def _printed(arguments: list[str]) -> Iterator[bytes]:
     command = [_JOURNALCTL, "--quiet", "--no-pager", "--identifier=secsign-gate", "--output=cat", *arguments]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as journalctl:
         if journalctl.stdout is None:
             raise RuntimeError("a pipe was asked for")
-        yield from lines_in(journalctl.stdout)
+        try:
+            yield from lines_in(journalctl.stdout)
+        except GeneratorExit:  # enough has been seen
+            journalctl.terminate()
+            raise
     if journalctl.returncode:
         raise click.ClickException(f"journalctl ended with status {journalctl.returncode}; name a file with --file")

@@ -10,15 +10,20 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 from audit_sample import RECORD
+from hypothesis import given
+from hypothesis import strategies as st
 
+from secsign_gate.admin import record_files
 from secsign_gate.admin.record_files import followed_lines
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.audit_record import Record, line_of
@@ -79,6 +84,19 @@ class TestPrinting:
         assert references(log("--file", str(path), "--json", *chosen, "--ground", "approved", "--account", "a*")) == []
         assert references(log("--file", str(path), "--json", "--reference", "r7")) == ["R7"]
         assert references(log("--file", str(path), "--json", "--limit", "2")) == ["R8", "R9"]
+
+    def test_the_last_ones_of_those_that_are_chosen(self, path: Path) -> None:
+        path.write_text("{\n" + text_of(*range(2000)))
+        done = log("--file", str(path), "--json", "--limit", "3", "--reference", "R1")
+        assert references(done) == ["R1"]
+        assert "1 line is no whole record" in done.stderr
+        done = log("--file", str(path), "--json", "--limit", "3", "--until", "2024-05-18")
+        assert references(done) == ["R36", "R37", "R38"]
+        assert done.stderr == ""  # nobody looked at what is before them
+        Path(f"{path}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        assert references(log("--file", f"{path}.gz", "--json", "--limit", "2")) == ["R1998", "R1999"]
+        path.write_text("")
+        assert references(log("--file", str(path), "--json", "--limit", "2")) == []
 
     def test_an_age_is_counted_from_now(self, path: Path) -> None:
         with path.open("a") as file:
@@ -225,6 +243,16 @@ def following(*arguments: str, program: tuple[str, ...] = LOG) -> Iterator[Itera
             started.kill()
 
 
+@given(st.lists(st.binary(max_size=12) | st.integers(1, 40).map(lambda size: b"x" * size), max_size=12), st.booleans())
+def test_the_lines_are_the_same_from_either_end(parts: list[bytes], ended: bool) -> None:
+    content = b"\n".join(parts) + b"\n" * ended
+    with tempfile.NamedTemporaryFile() as file, mock.patch.multiple(record_files, _BLOCK=7, _LONGEST=16):
+        file.write(content)
+        file.seek(0)
+        forwards = [line.removesuffix(b"\n") for line in record_files.lines_in(file)]
+        assert [*record_files.last_lines(file.name)] == forwards[::-1]
+
+
 class TestFollow:
     def test_the_last_ten_and_then_what_comes(self, path: Path) -> None:
         path.write_text(text_of(*range(12)))
@@ -369,9 +397,9 @@ class TestJournal:
         assert done.stdout == f"{line_of(early)}\n{line_of(late)}\n"
         assert done.stderr == "secsign-gate: 1 line is no whole record and is left out\n"
         assert references(journal.log("--json", "--since", "15m")) == ["B"]
-        assert (
-            references(journal.log("--json", "--until", "15m", "--since", "1h")) == []
-        )  # it came in too late for that
+        assert references(journal.log("--json", "--until", "30s")) == ["A"]
+        assert references(journal.log("--json", "--limit", "1")) == ["B"]
+        assert references(journal.log("--json", "--limit", "1", "--until", "30s")) == ["A"]
         with following("--limit", "1", program=(*journal.enter, *LOG)) as found:
             assert next(found) == "B"
             audit.record(RECORD._replace(reference="C", time=now))
