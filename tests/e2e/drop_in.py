@@ -24,11 +24,20 @@ def gated(**replaced: str) -> str:
     return text
 
 
+def for_the_daemon(text: str, broker: str = r"\3") -> str:
+    """Return a drop-in as an administrator edits it who has set up the daemon: its line from the comment, in force.
+
+    `broker` is another socket than that line's.
+    """
+    without, embedded = re.subn(r"(?m)^ *ForceCommand .*\n", "", text)
+    asking, daemon = re.subn(r"(?m)^( *)#(ForceCommand .* --broker )(\S+)$", rf"\1\2{broker}", without)
+    assert (embedded, daemon) == (1, 1)
+    return asking
+
+
 def asking(broker: str, **replaced: str) -> str:
-    """Return the drop-in whose doors ask the daemon behind the socket `broker`."""
-    line = re.search(r"(?m)^ *ForceCommand (.*) --config .*$", FOR_ALL.read_text())
-    assert line is not None
-    return gated(ForceCommand=f"{line[1]} --broker {broker}", **replaced)
+    """Return the drop-in for everybody whose doors ask the daemon behind the socket `broker`."""
+    return for_the_daemon(gated(**replaced), broker)
 
 
 def ungated() -> str:

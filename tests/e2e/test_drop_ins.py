@@ -8,12 +8,15 @@ from pathlib import Path
 
 import drop_in
 import pytest
+from running_broker import SOCKET
 from sshd import SSHD, Sshd
 
-DOOR = (
-    "exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command "
-    "--config /etc/secsign-gate/secsign-gate.toml"
-)
+from secsign_gate.config.reader import DEFAULT_SOCKET
+
+PROGRAM = "exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
+DOOR = f"{PROGRAM} --config /etc/secsign-gate/secsign-gate.toml"
+ASKING = f"{PROGRAM} --broker /run/secsign-gate/broker.sock"
+EVERY = (drop_in.FOR_ALL, drop_in.FOR_A_GROUP, drop_in.FOR_A_USER)
 GATED = {
     "forcecommand": [DOOR],
     "exposeauthinfo": ["yes"],
@@ -142,7 +145,7 @@ def test_variables_of_the_administrators_own_belong_on_its_line(tmp_path: Path) 
 
 
 def test_the_three_say_the_same() -> None:
-    bodies = {path.name: directives(path) for path in (drop_in.FOR_ALL, drop_in.FOR_A_GROUP, drop_in.FOR_A_USER)}
+    bodies = {path.name: directives(path) for path in EVERY}
     wanted = bodies[drop_in.FOR_ALL.name]
     assert bodies == dict.fromkeys(bodies, wanted)
     assert len(wanted) == len({line.split()[0] for line in wanted})
@@ -150,11 +153,20 @@ def test_the_three_say_the_same() -> None:
 
 def test_sshd_says_nothing_about_them(tmp_path: Path) -> None:
     """Not a word about deprecated or unsupported settings: an administrator would stop there."""
-    for path in (drop_in.FOR_ALL, drop_in.FOR_A_GROUP, drop_in.FOR_A_USER):
-        sshd = Sshd(tmp_path / path.name, {"00-secsign-gate.conf": path.read_text()})
-        sshd.settings_for("alice")
-        test = subprocess.run([SSHD, "-t", "-f", sshd.configuration], capture_output=True, text=True, check=False)
-        assert (test.returncode, test.stdout, test.stderr) == (0, "", "")
+    for path in EVERY:
+        for name, text in (("embedded", path.read_text()), ("daemon", drop_in.for_the_daemon(path.read_text()))):
+            sshd = Sshd(tmp_path / name / path.name, {"00-secsign-gate.conf": text})
+            sshd.settings_for("alice")
+            test = subprocess.run([SSHD, "-t", "-f", sshd.configuration], capture_output=True, text=True, check=False)
+            assert (test.returncode, test.stdout, test.stderr) == (0, "", "")
+
+
+def test_the_daemons_line_gates_as_the_embedded_one_does(tmp_path: Path) -> None:
+    expected = GATED | FOR_EVERYBODY | {"forcecommand": [ASKING]}
+    for path in EVERY:
+        text = drop_in.for_the_daemon(path.read_text())
+        assert effective(settings(tmp_path / path.name, text, "alice"), expected) == expected
+    assert str(SOCKET) == DEFAULT_SOCKET == ASKING.rpartition(" ")[2]
 
 
 def test_the_programs_it_names_are_there() -> None:
