@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from secsign_gate.broker.listening import BACKLOG
+from secsign_gate.broker.start import SOCKET_NAME
+from secsign_gate.config.reader import DEFAULT_PATH, DEFAULT_SOCKET
+
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 SERVICE = SYSTEMD / "secsign-gate.service"
-SOCKET = SYSTEMD / "secsign-gate.socket"
+SOCKET = SYSTEMD / SOCKET_NAME
 STATED = re.compile(r"`systemd-analyze security --offline=true` of systemd (\d+) says: exposure level (\d+\.\d)")
 
 needs_systemd = pytest.mark.skipif(
@@ -68,6 +72,15 @@ def test_what_cap_sys_ptrace_would_open_is_filtered() -> None:
     for call in ("ptrace", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "kcmp", "process_madvise"):
         assert call not in listed or re.search(rf"^SystemCallFilter=~.*\b{call}\b", service, re.MULTILINE)
     assert setting(SERVICE, "Service", "ReadOnlyPaths") == "/proc"
+
+
+def test_units_and_program_agree_on_where_things_are() -> None:
+    path = setting(SOCKET, "Socket", "ListenStream")
+    assert path == DEFAULT_SOCKET
+    assert setting(SOCKET, "Socket", "Backlog") == str(BACKLOG)
+    assert setting(SERVICE, "Unit", "Requires") == SOCKET_NAME
+    assert setting(SERVICE, "Service", "ExecStart").endswith(f" broker --config {DEFAULT_PATH}")
+    assert f"d {Path(path).parent} 0755 root root -" in (SYSTEMD / "tmpfiles.d/secsign-gate.conf").read_text()
 
 
 def test_every_line_has_its_reason() -> None:
