@@ -14,8 +14,8 @@ import os
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
-from secsign_gate.broker.processes import MAX_DEPTH, MAX_EXECUTABLE, Facts
-from secsign_gate.core.ancestry import Process, TcpConnection, TcpSockets, UnprovenError
+from secsign_gate.broker.processes import MAX_DEPTH, MAX_EXECUTABLE
+from secsign_gate.core.ancestry import Facts, Process, TcpConnection, TcpSockets, UnprovenError
 from secsign_gate.core.login import IpAddress
 
 MAX_CONNECTIONS = 4  # told of one process; an sshd that is there for one connection has one

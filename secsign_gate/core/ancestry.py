@@ -49,3 +49,10 @@ class SshdProcess(NamedTuple):
 
     pid: int
     start_time: int
+
+
+class Facts(NamedTuple):
+    """What is known of a process: itself, its parent and so on, and the sockets of root's among them, by pid."""
+
+    chain: tuple[Process, ...]
+    sockets: dict[int, TcpSockets]

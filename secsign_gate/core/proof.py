@@ -45,14 +45,16 @@ def prove(
     peer = chain[0]
     if (peer.uid, peer.effective_uid) != (uid, uid):
         raise UnprovenError(f"process {peer.pid} does not run as uid {uid}, which opened the stream")
-    outside = _roots_sshd(chain, sshd_executables) if uid == ROOT else _users_way_out(uid, chain, sshd_executables)
-    connection = _the_connection(chain[outside], sockets)
-    # Since 9.8 root's sshd is two processes, too. The outer one lasts as long as the connection, for every channel.
-    for process in chain[outside + 1 :]:
-        if not _is_roots(process, sshd_executables) or sockets.get(process.pid) != TcpSockets((connection,), False):
-            break
-        outside += 1
-    sshd = chain[outside]
+    if uid == ROOT:
+        place = _roots_sshd(chain, sshd_executables)
+        connection = _the_connection(chain[place], sockets)
+        # Since 9.8 root's sshd is two processes, too. The outer one lasts as long as the connection, for every channel.
+        while chain[place + 1 :] and _holds_it_too(chain[place + 1], connection, sockets, sshd_executables):
+            place += 1
+    else:
+        place = _users_way_out(uid, chain, sshd_executables)
+        connection = _the_connection(chain[place], sockets)
+    sshd = chain[place]
     return Proof(
         SshdProcess(sshd.pid, sshd.start_time),
         SshConnection(
@@ -71,6 +73,8 @@ def _check_links(chain: Sequence[Process]) -> None:
     for child, parent in pairwise(chain):
         if child.parent != parent.pid or child.start_time < parent.start_time:
             raise UnprovenError(f"process {parent.pid} is not the parent of process {child.pid}")
+    if len({process.pid for process in chain}) != len(chain):
+        raise UnprovenError(f"process {chain[0].pid} has an ancestor twice")
 
 
 def _users_way_out(uid: int, chain: Sequence[Process], sshd_executables: Sequence[str]) -> int:
@@ -105,6 +109,13 @@ def _the_connection(sshd: Process, sockets: Mapping[int, TcpSockets]) -> TcpConn
     if held.listens:
         raise UnprovenError(f"sshd, process {sshd.pid}, listens, so it is not there for one connection")
     return held.established[0]
+
+
+def _holds_it_too(
+    process: Process, connection: TcpConnection, sockets: Mapping[int, TcpSockets], sshd_executables: Sequence[str]
+) -> bool:
+    """Tell whether `process` is there for the same connection. The listener may hold it, but only for a moment."""
+    return _is_roots(process, sshd_executables) and sockets.get(process.pid) == TcpSockets((connection,), listens=False)
 
 
 def _is_roots(process: Process, sshd_executables: Sequence[str]) -> bool:
