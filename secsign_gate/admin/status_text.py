@@ -36,8 +36,9 @@ def _faults(status: dict[str, Any]) -> list[str]:
 
 def _id_server(server: dict[str, Any]) -> str:
     colour = {"up": "green", "down": "red"}.get(server["state"])
-    said = f"  {server['sentence']}" if server.get("sentence") else ""
-    return f"{_INDENT}{server['url']}  {click.style(server['state'], fg=colour)}{said}"
+    since = "" if server["for"] is None else f" for {server['for']:.0f} s"
+    said = f": {server['sentence']}" if server["sentence"] else ""
+    return f"{_INDENT}{server['url']}  {click.style(server['state'], fg=colour)}{since}{said}"
 
 
 def _waiting(one: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from secsign_gate import __version__
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.peer import peer_of
+from secsign_gate.core.circuit import ServerState
 from secsign_gate.core.push_text import wanted_text
 from secsign_gate.errors import GateError
 
@@ -99,7 +100,15 @@ def status(daemon: "Daemon") -> dict[str, Any]:
             for subject, history in sorted(daemon.state.subjects().items())
             if not history.is_over(now, limits)
         ],
-        "id_servers": [health._asdict() for health in world.id_server.health()],
+        "id_servers": [
+            {
+                "url": server.url,
+                "state": server.state,
+                "for": round(now - server.since, 1) if server.state is not ServerState.UNKNOWN else None,
+                "sentence": (server.sentence or None) if server.state is ServerState.DOWN else None,
+            }
+            for server in world.id_server.health()
+        ],
         "connections": len(kept.proving.connections) if kept.proving is not None else 0,
         "verdicts": [
             {"verdict": verdict, "why": why, "count": count} for (verdict, why), count in sorted(kept.tally.items())

@@ -25,6 +25,7 @@ from secsign_gate.broker.service_manager import Notifier
 from secsign_gate.broker.state import StateInMemory
 from secsign_gate.broker.world import Kept, Proving, World
 from secsign_gate.config import Settings, load_settings
+from secsign_gate.core.circuit import ServerState
 from secsign_gate.core.verdict import Reason
 from secsign_gate.directory.users_file import Users, load_users
 from secsign_gate.errors import ConfigError
@@ -32,6 +33,7 @@ from secsign_gate.wire import Answer
 
 STOP_SECONDS = 8.0  # for what is under way at the ID server: less than a service manager's patience
 KEEP_WARM_SECONDS = 20.0
+IN_USE_SECONDS = 900.0  # after a push; a host on which nobody logs in does not bother the ID server
 
 
 class Daemon:
@@ -132,10 +134,17 @@ class Daemon:
         await asyncio.wait(self._closing, timeout=STOP_SECONDS)
 
     async def _keep_warm(self) -> None:
-        """Keep a connection to the ID server, so that a first login does not wait for one to be made."""
+        """Keep a connection to the ID server while people log in, so that they do not wait for one to be made.
+
+        A server that is down is tried as well: the first login after it is back should not have to find that out.
+        """
+        await self.world.id_server.warm()
         while True:
-            await self.world.id_server.warm()
             await asyncio.sleep(KEEP_WARM_SECONDS)
+            last = self.kept.last_push_at
+            in_use = last is not None and self.world.clock() - last < IN_USE_SECONDS
+            if in_use or any(server.state is ServerState.DOWN for server in self.world.id_server.health()):
+                await self.world.id_server.warm()
 
     async def _reassure(self) -> None:
         """Tell the service manager that the event loop turns, as often as it asks for."""

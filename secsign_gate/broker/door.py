@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from secsign_gate.core.verdict import Reason
@@ -12,6 +13,7 @@ T = TypeVar("T")
 
 FIRST_MESSAGE_SECONDS = 10.0
 KEY_LINES_SECONDS = 10.0
+LAST_WORD_SECONDS = 2.0
 _WORDS_OF_A_DOOR = frozenset(
     {
         Reason.CLIENT_LEFT,
@@ -111,11 +113,14 @@ class Door:
         return self._gone.result() if done else None
 
     async def close(self) -> None:
-        """Close the stream."""
+        """Close the stream, once the door has taken what was sent to it."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait({self._listening})
         self._writer.close()
+        with suppress(OSError, TimeoutError):  # a door that does not read its answer gets none
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await self._writer.wait_closed()
 
     async def _listen(self) -> None:
         """Take what the door sends until it leaves. A door that breaks the rules has left."""

@@ -59,6 +59,7 @@ async def _main(stream: socket.socket, path: str) -> None:
         finally:
             await world.aclose()
     await door.close()
+    os._exit(0)  # asyncio would wait for its threads, and one of them may be waiting for a name service in vain
 
 
 def _peer() -> Peer:

@@ -98,6 +98,7 @@ class Push:
         self._tell("asking", world.clock() + seconds)
         id_server = world.id_server  # an embedded broker loads the client's libraries here
         await asyncio.sleep(LAST_CALL_SECONDS)
+        world.kept.last_push_at = world.clock()
         world.state.pushed(self.account, secsign_id, world.clock(), limits)
         opening = asyncio.create_task(id_server.open(self.request))
         approval: Approval | None = None

@@ -1,6 +1,7 @@
 """Verdicts on their way to the record: those that come while the disk is busy are written together, in order."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from secsign_gate.broker.audit_record import Record
@@ -20,6 +21,8 @@ class Recorder:
         self._audit = audit
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        # A thread of its own: those that asyncio shares may all be waiting for a name service that does not answer.
+        self._thread = ThreadPoolExecutor(1, "audit")
 
     async def record(self, record: Record) -> None:
         """Return once `record` is on record. Raises AuditError if that is not certain."""
@@ -33,7 +36,8 @@ class Recorder:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                await asyncio.to_thread(self._audit.record_all, [record for record, _ in batch])
+                records = [record for record, _ in batch]
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._audit.record_all, records)
             except Exception as error:  # noqa: BLE001 - each who waits gets it, and refuses
                 failure: Exception | None = error
             else:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import sys
+from typing import NoReturn
 
 from secsign_gate.broker.daemon import Daemon, say
 from secsign_gate.broker.listening import control_path, listen_for_doors, listen_for_root
@@ -35,9 +37,16 @@ def start(path: str) -> None:
     asyncio.run(_serve(path, listener, control, monitor, notifier))
 
 
+def _end() -> NoReturn:
+    """End now. asyncio would wait for its threads, and one of them may be waiting for a name service in vain."""
+    sys.stderr.flush()
+    os._exit(0)
+
+
 async def _serve(
     path: str, listener: socket.socket, control: socket.socket, monitor: socket.socket, notifier: Notifier
 ) -> None:
     daemon = Daemon(path, monitor, notifier)
     say(f"serving doors at {listener.getsockname()} under the orders in {path}")
     await daemon.run(listener, control)
+    _end()
