@@ -17,7 +17,7 @@ help:
 	@echo 'make test    all tests, on a private host in namespaces of its own; needs root'
 	@echo '             (PYTEST_ARGUMENTS="tests/unit -k policy" chooses)'
 	@echo 'make check   format, lint and types'
-	@echo 'make benchmark  what the gate costs, beside what it is compared with (ROUNDS=60)'
+	@echo 'make benchmark  the tables of docs/performance.md (BENCH="first_login crowd" chooses; ROUNDS=60)'
 	@echo 'make regress    OpenSSH'"'"'s own regression suite, each test without the gate and with it (TESTS="connect scp")'
 	@echo 'make clients    other SSH clients through the gate: PuTTY, dropbear, lftp, paramiko, git, ansible and more'
 	@echo 'make clean   removes what these commands made: .venv, .cache and the like'
@@ -55,11 +55,11 @@ check: venv
 	.venv/bin/python3 -m ruff format --check .
 	.venv/bin/python3 -m ruff check .
 	.venv/bin/python3 -m mypy
-	MYPYPATH=tests:tests/e2e:tests/fuzz:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
+	MYPYPATH=tests:tests/e2e:tests/fuzz:benchmarks:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
 
 benchmark: venv
-	@$(PYTHON) $(HOST)/enter.py --with host -- python3 benchmarks/door.py $(if $(ROUNDS),--rounds $(ROUNDS))
-	@$(PYTHON) $(HOST)/enter.py --with host -- python3 benchmarks/throughput.py
+	@$(PYTHON) $(HOST)/enter.py --with host -- env PYTHONPATH=tests:tests/e2e:benchmarks python3 -B benchmarks/run.py \
+	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH),$(if $(WRITE),--write),--write) $(BENCH)
 
 regress: venv
 	@$(PYTHON) $(HOST)/enter.py --with clients -- python3 tests/openssh_regress/run.py $(TESTS)
