@@ -13,19 +13,24 @@ from secsign_gate.config.reader import DEFAULT_PATH, broker_socket_named_in
 
 _BROKER_HELP = """Serve all logins of this host as a daemon: one approval covers all channels of an SSH connection.
 
+Start it as root; it gives up root at once, for the account in [broker] of the configuration, and keeps a helper that
+does nothing but read /proc.
+
 \b
-Start it as root; it gives up root at once, for the account in [broker] of the
-configuration, and keeps a helper that does nothing but read /proc.
-  secsign-gate broker                        in the foreground, Ctrl-C ends it
-  systemctl enable --now secsign-gate.socket with the units in share/secsign-gate/systemd
+Examples:
+  secsign-gate broker                           in the foreground; Ctrl-C ends it
+  systemctl enable --now secsign-gate.socket secsign-gate.service
+                                                with the units in share/secsign-gate/systemd
 
 \b
 Doors ask it if the ForceCommand line says so, in place of --config:
   ... secsign-gate-force-command --broker /run/secsign-gate/broker.sock
 
-\b
 SIGHUP reads configuration and users file again; if they are not usable, the old ones stay in force, and `status` says
 so. SIGTERM refuses everybody who waits, withdraws their pushes and ends.
+
+Exit status: 0 once it was told to end, 1 if it could not start, 78 if the configuration, the account or the socket's
+folder is wrong.
 """
 _STATUS_HELP = """Show what a running broker is doing: who waits, whose connections are approved, who was pushed how
 often, and how the ID servers are. Needs root.
@@ -35,14 +40,18 @@ Examples:
   secsign-gate status
   secsign-gate status --json | jq .waiting
 
-Exit status: 0 if all is well, 1 if an ID server is down or new orders were not usable, 75 if no broker answers.
+Exit status: 0 if all is well, 1 if an ID server is down, the monitor has ended or new orders were not usable, 75 if no
+broker answers.
 """
 _UNBLOCK_HELP = """Forget how often NAME, an account or a SecSign ID, was pushed and what was denied, so that the next
 login is asked for at once. Of an account, its SecSign IDs are freed, too. Needs root.
 
 \b
-Example:
+Examples:
   secsign-gate unblock alice
+  secsign-gate unblock alice@example.org
+
+Exit status: 0, also if nothing was held against NAME; 75 if no broker answers.
 """
 _config = click.option("--config", "path", default=DEFAULT_PATH, show_default=True, help="The broker's configuration.")
 
@@ -64,7 +73,11 @@ def status(ctx: click.Context, *, path: str, as_json: bool) -> None:
     """Ask and show."""
     found = _asked(path, {"request": "status"})
     click.echo(json.dumps(found, indent=2) if as_json else status_text(found), color=ctx.color)
-    unwell = found["configuration_fault"] or any(server["state"] == "down" for server in found["id_servers"])
+    unwell = (
+        found["configuration_fault"]
+        or found["monitor"] != "running"
+        or any(server["state"] == "down" for server in found["id_servers"])
+    )
     ctx.exit(1 if unwell else 0)
 
 

@@ -29,9 +29,10 @@ def _section(title: str, lines: list[str]) -> list[str]:
 
 def _faults(status: dict[str, Any]) -> list[str]:
     fault = status["configuration_fault"]
-    if not fault:
-        return []
-    return [click.style(f"the new orders are not usable, those before stay in force: {fault}", fg="red")]
+    faults = [f"the new orders are not usable, those before stay in force: {fault}"] if fault else []
+    if status["monitor"] != "running":
+        faults.append("the monitor has ended, so that no connection can be proven; restart the broker")
+    return [click.style(sentence, fg="red") for sentence in faults]
 
 
 def _id_server(server: dict[str, Any]) -> str:

@@ -75,6 +75,7 @@ def status(daemon: "Daemon") -> dict[str, Any]:
         "pid": os.getpid(),
         "configuration": world.settings.path,
         "configuration_fault": daemon.fault or None,
+        "monitor": "running" if kept.proving is not None and kept.proving.monitor.is_running else "ended",
         "started_at": round(daemon.started_at, 3),
         "loaded_at": round(daemon.loaded_at, 3),
         "waiting": [_waiting(case, now) for case in sorted(kept.present, key=lambda case: case.started)],

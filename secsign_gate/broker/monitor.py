@@ -151,6 +151,11 @@ class Monitor:
             raise UnprovenError("the monitor's answer is about another process; report this")
         return prove(peer.uid, facts.chain, facts.sockets, executables)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether anything can be proven: the monitor has not ended, as far as this end knows."""
+        return not self._ended
+
     def close(self) -> None:
         """End the monitor. Every proof fails from now on."""
         if not self._ended:

@@ -268,6 +268,7 @@ def test_if_its_privileged_half_dies_nothing_is_covered_any_more(gate: Gate, bro
     assert again.outcome().status == 0
     assert grounds(gate) == ["approved", "approved"]
     assert gate.records[1]["unproven"]
+    assert broker.status()["monitor"] == "ended"
 
 
 def test_without_a_broker_nobody_is_let_in_and_no_other_is_started(gate: Gate, broker: RunningBroker) -> None:
