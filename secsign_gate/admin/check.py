@@ -5,6 +5,7 @@ import pwd
 
 import click
 
+from secsign_gate.admin.daemon_check import DaemonFound, daemon_found
 from secsign_gate.admin.rehearsal import Described, Rehearsal, rehearse
 from secsign_gate.config import Settings, load_settings
 from secsign_gate.config.reader import DEFAULT_PATH, users_file_named_in
@@ -12,7 +13,8 @@ from secsign_gate.core.verdict import CONFIGURATION_ERROR
 from secsign_gate.directory.users_file import Users, load_users
 from secsign_gate.errors import ConfigError, Problem
 
-_HELP = """Load the configuration and the users file, and tell every problem at once, or a summary.
+_HELP = """Load the configuration and the users file, look for the daemon if there is to be one, and tell every problem
+at once, or a summary. As root, also whether the daemon serves, and whether it may read what it needs.
 
 \b
 Examples:
@@ -47,7 +49,12 @@ def check(  # noqa: PLR0913 - one parameter for each option
     if account is None and (fingerprints or command is not None or client is not None):
         raise click.UsageError("--fingerprint, --command and --client describe a login: add --account.", ctx)
     problems, settings, users = _load(path)
-    if settings is None or users is None:
+    daemon = None
+    if settings is not None:
+        daemon = daemon_found(settings)
+        known = {str(problem) for problem in problems}
+        problems += [problem for problem in daemon.problems if str(problem) not in known]
+    if problems or settings is None or users is None or daemon is None:
         if not as_json:
             raise ConfigError(problems)
         click.echo(json.dumps({"ok": False, "configuration": path, "problems": [*map(_fields, problems)]}, indent=2))
@@ -55,11 +62,11 @@ def check(  # noqa: PLR0913 - one parameter for each option
     rehearsal = None
     if account is not None:
         rehearsal = rehearse(Described(account, fingerprints, command, client), settings, users)
-    notes = _notes(users)
+    notes = _notes(users) + daemon.notes
     if as_json:
-        click.echo(json.dumps(_report(settings, users, notes, rehearsal), indent=2))
+        click.echo(json.dumps(_report(settings, users, daemon, notes, rehearsal), indent=2))
         return
-    for line in _summary(settings, users):
+    for line in _summary(settings, users, daemon):
         click.echo(line)
     for note in notes:
         click.echo(f"{click.style('note', fg='yellow')}: {note}")
@@ -107,7 +114,7 @@ def _exists(account: str) -> bool:
     return True
 
 
-def _summary(settings: Settings, users: Users) -> list[str]:
+def _summary(settings: Settings, users: Users, daemon: DaemonFound) -> list[str]:
     server, policy, audit = settings.id_server, settings.policy, settings.audit
     credentials = f", PIN account {server.pin_account.name}" if server.pin_account else ""
     exempt = [
@@ -124,16 +131,20 @@ def _summary(settings: Settings, users: Users) -> list[str]:
         f"ID server: {server.url} ({server.dialect}{credentials})",
         f"needs no approval: {'; '.join(exempt) or 'nobody'}",
         f"recorded in: {', '.join(sinks)}",
+        f"daemon: {daemon.sentence}",
     ]
 
 
-def _report(settings: Settings, users: Users, notes: list[str], rehearsal: Rehearsal | None) -> dict[str, object]:
+def _report(
+    settings: Settings, users: Users, daemon: DaemonFound, notes: list[str], rehearsal: Rehearsal | None
+) -> dict[str, object]:
     report: dict[str, object] = {
         "ok": True,
         "configuration": settings.path,
         "users_file": settings.users_file,
         "id_server": {"url": settings.id_server.url, "dialect": settings.id_server.dialect},
         "accounts": _accounts(users),
+        "daemon": {"socket": settings.broker.socket, "state": daemon.state},
         "problems": [],
         "notes": notes,
     }

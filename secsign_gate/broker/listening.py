@@ -31,9 +31,23 @@ def control_path(socket_path: str) -> str:
     return f"{socket_path.removesuffix('.sock')}-control.sock"
 
 
+def require_roots_folder(path: str) -> None:
+    """Raise ConfigError unless every folder on the way is root's alone: else a door could be led to somebody else.
+
+    Folders that are not there yet are passed over. Raises OSError if one cannot be looked at.
+    """
+    for above in Path(path).parents:
+        if not above.exists():
+            continue
+        status = above.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & _WRITABLE_BY_OTHERS:
+            raise _problem(path, f"{above} is not a folder of root's alone", "choose another, like /run/secsign-gate")
+
+
 def _listen(path: str, mode: int) -> socket.socket:
     try:
-        _require_roots_folder(path)
+        Path(path).parent.mkdir(mode=0o755, exist_ok=True)
+        require_roots_folder(path)
         _clear(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(path)
@@ -42,17 +56,6 @@ def _listen(path: str, mode: int) -> socket.socket:
     except OSError as error:
         raise _problem(path, f"the broker cannot listen there ({error.strerror})", "see to its folder") from None
     return listener
-
-
-def _require_roots_folder(path: str) -> None:
-    """Raise ConfigError unless every folder on the way is root's alone: else a door could be led to somebody else."""
-    folder = Path(path).parent
-    if not folder.exists():
-        folder.mkdir(mode=0o755)
-    for above in (folder, *folder.parents):
-        status = above.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & _WRITABLE_BY_OTHERS:
-            raise _problem(path, f"{above} is not a folder of root's alone", "choose another, like /run/secsign-gate")
 
 
 def _clear(path: str) -> None:
@@ -67,7 +70,9 @@ def _clear(path: str) -> None:
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking,
         suppress(ConnectionRefusedError, FileNotFoundError),
     ):
-        knocking.connect(path)
+        knocking.setblocking(False)  # one that is stopped, and has a line of doors before it, is there all the same
+        with suppress(BlockingIOError):
+            knocking.connect(path)
         raise _problem(path, "a broker answers there already", "stop it first, or name another place")
     with suppress(FileNotFoundError):
         Path(path).unlink()

@@ -54,11 +54,14 @@ class TestHelp:
         assert done.returncode == 0
         assert done.stderr == ""
         for shown in (
+            "broker",
             "check",
             "import-mapping",
             "log",
             "phone",
             "simulator",
+            "status",
+            "unblock",
             "secsign-gate check --account alice",
             "  78   ",
         ):
@@ -74,7 +77,9 @@ class TestHelp:
         assert "click" in loaded
         assert not loaded & {"httpx", "starlette", "uvicorn", "cryptography", "paramiko", "asyncio", "ssl"}
 
-    @pytest.mark.parametrize("command", ["check", "import-mapping", "log", "phone", "simulator"])
+    @pytest.mark.parametrize(
+        "command", ["broker", "check", "import-mapping", "log", "phone", "simulator", "status", "unblock"]
+    )
     def test_every_command_has_help_with_examples(self, command: str) -> None:
         done = run(command, "-h")
         assert done.returncode == 0
@@ -119,6 +124,7 @@ class TestCheck:
             "ID server: https://id.example.org (form)",
             "needs no approval: nobody",
             "recorded in: syslog authpriv",
+            "daemon: not set up; each login starts a broker of its own (--config)",
         ]
 
     def test_the_summary_names_every_exemption_and_no_password(self, folder: Path) -> None:
@@ -132,7 +138,7 @@ class TestCheck:
         (folder / "pin-account").write_text("gate:open sesame\n")
         (folder / "pin-account").chmod(0o600)
         done = run("check", "--config", f"{folder}/gate.toml")
-        assert done.stdout.splitlines()[2:] == [
+        assert done.stdout.splitlines()[2:-1] == [
             "ID server: https://id.example.org (rest, PIN account gate)",
             "needs no approval: accounts backup; groups robots; network 192.0.2.0/24; command 'a\\t\\xfc' of nagios",
             "recorded in: syslog authpriv, /var/log/gate.jsonl",
@@ -184,6 +190,22 @@ class TestCheck:
         found = json.loads(done.stdout)
         assert (done.returncode, found["ok"], found["accounts"], found["notes"]) == (0, True, [ME], [])
         assert "login" not in found
+        assert found["daemon"] == {"socket": "/run/secsign-gate/broker.sock", "state": "none"}
+
+    def test_a_daemon_that_could_not_serve(self, folder: Path) -> None:
+        (folder / "run").mkdir()
+        (folder / "run").chmod(0o777)
+        broker = f'[broker]\nsocket = "{folder}/run/broker.sock"\naccount = "nobody-of-this-name"\n'
+        write(folder / "gate.toml", MINIMAL + broker)
+        done = run("check", "--config", f"{folder}/gate.toml")
+        assert (done.returncode, done.stdout) == (78, "")
+        told = done.stderr.splitlines()
+        assert len(told) == 2
+        assert told[0] == (
+            f"secsign-gate: {folder}/run/broker.sock: broker.socket: {folder}/run is not a folder of root's alone; "
+            "choose another, like /run/secsign-gate"
+        )
+        assert told[1].startswith(f"secsign-gate: {folder}/gate.toml: broker.account: there is no account nobody-of-th")
 
     def test_an_account_that_is_not_here_is_noted(self, folder: Path) -> None:
         write(folder / "users", "nobody-of-this-name alice\n")
