@@ -13,6 +13,7 @@ from gated_host import DOOR, PREFIX, Memory, memory_of
 SOCKET = Path("/run/secsign-gate/broker.sock")
 COMMAND = [f"{PREFIX}/bin/python3", "-I", "-m", "secsign_gate", "broker", "--config"]
 DOOR_OF_DAEMON = f"{DOOR} --broker {SOCKET}"
+MONITOR = "secsign-monitor"  # as the kernel calls it; it is no child of the broker
 SECONDS_TO_START = 30.0
 
 
@@ -68,11 +69,14 @@ class BrokerDaemon:
         return self._said.read()
 
     def memory(self) -> Memory:
-        """Return what the broker and the processes that it started have in memory."""
-        sizes = [memory_of(pid) for pid in _with_descendants(self._process.pid)]
+        """Return what the broker and the process that holds its privileges have in memory."""
+        monitors = [int(comm.parent.name) for comm in Path("/proc").glob("[0-9]*/comm") if _name_in(comm) == MONITOR]
+        sizes = [memory_of(pid) for pid in (self._process.pid, *monitors)]
         return Memory(sum(size.pss for size in sizes), sum(size.private for size in sizes))
 
 
-def _with_descendants(pid: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [pid, *(one for child in children for one in _with_descendants(child))]
+def _name_in(comm: Path) -> str:
+    try:
+        return comm.read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return ""

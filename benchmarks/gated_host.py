@@ -4,6 +4,7 @@ Everything is made on the private host of tests/private_host, in memory. People 
 keeps it, and empty homes, so that two variants of a login differ by the forced command and by nothing else.
 """
 
+import json
 import os
 import pwd
 import socket
@@ -11,8 +12,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from sshd import Sshd
 
@@ -22,6 +24,7 @@ DOOR_PROGRAM = f"{PREFIX}/bin/secsign-gate-force-command"
 DOOR = f"exec {PYTHON} -I -S {DOOR_PROGRAM}"
 ADDRESS = "127.0.0.1"
 KEYS = Path("/etc/ssh/keys-of-the-benchmarks")
+SYSTEM_LOG = Path("/run/system-log-of-the-benchmarks")
 FIRST_UID = 20000
 SETTINGS = f"""ExposeAuthInfo yes
 AuthorizedKeysFile {KEYS}
@@ -118,18 +121,32 @@ def output_of(command: Sequence[str], line: str) -> str:
 
 @contextmanager
 def system_log() -> Iterator[None]:
-    """Take what is sent to /dev/log and throw it away; the private host has no daemon for it."""
-    program = "import socket; log = socket.socket(fileno=0)\nwhile log.recv(65536): pass"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+    """Take what is sent to /dev/log and keep it in SYSTEM_LOG; the private host has no daemon for it."""
+    program = (
+        "import os, socket\nlog = socket.socket(fileno=0)\nwhile line := log.recv(65536): os.write(1, line + b'\\n')"
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, SYSTEM_LOG.open("wb") as kept:
         Path("/dev/log").unlink(missing_ok=True)
         log.bind("/dev/log")
         Path("/dev/log").chmod(0o666)
-        taking = subprocess.Popen([sys.executable, "-I", "-c", program], stdin=log.fileno())
+        taking = subprocess.Popen([sys.executable, "-I", "-c", program], stdin=log.fileno(), stdout=kept)
     try:
         yield
     finally:
         taking.kill()
         taking.wait()
+
+
+def verdicts_since(moment: float) -> list[dict[str, Any]]:
+    """Return the records of verdicts that the system log took since `moment`, in seconds since the epoch.
+
+    The time of a record is to the millisecond.
+    """
+    lines = (line.partition(b"]: ")[2] for line in SYSTEM_LOG.read_bytes().splitlines() if b'"event":"verdict"' in line)
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        record["time"] = datetime.fromisoformat(record["time"]).timestamp()
+    return [record for record in records if record["time"] >= moment - 0.001]
 
 
 def processes_running(program: str) -> list[int]:
