@@ -3,6 +3,7 @@
 GateError
 ├─ ConfigError              configuration, users file or secrets file; all problems at once
 ├─ ClaimError               what sshd's environment says of this login is missing or absurd
+├─ NothingToExec            a login was allowed, and there is no shell or program for it
 ├─ WireError                malformed, oversized, truncated or unexpected message
 ├─ BrokerUnavailable        nobody answers the door
 ├─ AuditError               a verdict could not be recorded
@@ -50,6 +51,14 @@ class ConfigError(GateError):
 
 class ClaimError(GateError):
     """What the environment says of this login is missing or absurd."""
+
+
+class NothingToExec(GateError):
+    """There was nothing to become. `exit_status` is what a shell would give."""
+
+    def __init__(self, sentence: str, exit_status: int) -> None:
+        self.exit_status = exit_status
+        super().__init__(sentence)
 
 
 class WireError(GateError):

@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 
 from secsign_gate.broker.audit_record import MAX_LINE, Event, Record, line_of
@@ -19,7 +20,8 @@ from secsign_gate.errors import AuditError
 DEV_LOG = "/dev/log"
 _AUTHPRIV = 10 << 3  # syslog(3): facility for what only root should read
 _INFO, _NOTICE, _WARNING = 6, 5, 4
-_SECONDS = 5.0  # how long a full syslog socket may hold up the logins that wait for it
+# How long a full syslog socket may hold up the logins that wait for it: less than a door waits for a daemon's word.
+_SECONDS = 3.0
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -36,6 +38,21 @@ class Audit:
         Raises AuditError, naming the sink and what to do, if one of them did not; the others may have it then.
         """
         self.record_all((record,))
+
+    def record_at_once(self, record: Record) -> bool:
+        """Put `record` where it belongs if nobody has to be waited for, and tell whether it is there.
+
+        That is so if syslog is the only sink, and takes it now. If not, nothing has been recorded: use `record_all`.
+        """
+        line = line_of(record)
+        if self._settings.file is not None or len(line) > MAX_LINE:
+            return False
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.setblocking(False)
+            log.connect(self._dev_log)
+            log.send(_message(line, _severity(record)))
+            return True
+        return False
 
     def record_all(self, records: Sequence[Record]) -> None:
         """Put all of `records` into every sink, in their order, at the price of one: one write, one fsync, one socket.

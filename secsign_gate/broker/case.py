@@ -1,5 +1,6 @@
 """What is known of one login so far: for the record, for the person who waits, and for the answer."""
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from secsign_gate.broker.audit_record import Certificate, Event, Record
@@ -7,6 +8,7 @@ from secsign_gate.broker.peer import Peer
 from secsign_gate.core.grant import Coverage
 from secsign_gate.core.login import Login, SshConnection
 from secsign_gate.core.orders import SshdSettings, orders
+from secsign_gate.core.proof import Proof
 from secsign_gate.core.push_text import phone_text, wanted_text
 from secsign_gate.core.verdict import Refuse, Verdict
 from secsign_gate.wire import Answer, Ask, Progress
@@ -20,14 +22,18 @@ class Case:
 
     `started` is on the broker's monotonic clock, in seconds. `user_rc_permitted` is what the key says of ~/.ssh/rc.
     `covered` is what shares an approval with this login, None if nothing does. `push` is the one that was waited for.
-    `unproven` says why the SSH connection could not be proven, where somebody tried.
+    `proof` is on its way to what the kernel says of the SSH connection, None where nobody asks it, and `unproven` says
+    why it could not be proven.
     """
 
-    def __init__(self, claim: Ask, peer: Peer, reference: str, started: float) -> None:
+    def __init__(
+        self, claim: Ask, peer: Peer, reference: str, started: float, proof: Awaitable[Proof] | None = None
+    ) -> None:
         self.claim = claim
         self.peer = peer
         self.reference = reference
         self.started = started
+        self.proof = proof
         self.account = ""
         self.connection: SshConnection | None = None
         self.login: Login | None = None

@@ -54,7 +54,7 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     """
     claim = case.claim
     connection = connection_of(case)
-    sshd, address_counts = await _proven(case, connection, world)
+    sshd, address_counts = await _proven(case, connection)
     proving = world.kept.proving
     known = proving.connections.of(sshd) if proving is not None and sshd is not None else Connection()
     account = await _account(case, known, world)
@@ -122,16 +122,16 @@ def checked_account(case: Case, account: Account) -> Account:
     return account
 
 
-async def _proven(case: Case, connection: SshConnection, world: World) -> tuple[SshdProcess | None, bool]:
+async def _proven(case: Case, connection: SshConnection) -> tuple[SshdProcess | None, bool]:
     """Return the sshd process that holds the SSH connection, and whether the client's address may open anything.
 
     What cannot be proven makes nothing easier: no grant, no exempt network. Raises UnrecognisedError if the kernel
     says something else than the door. An embedded broker has been started by its door, and takes its word.
     """
-    if world.kept.proving is None:
+    if case.proof is None:
         return None, True
     try:
-        proof = await world.kept.proving.monitor.prove(case.peer, world.settings.sshd.executables)
+        proof = await case.proof
     except UnprovenError as error:
         case.unproven = str(error)
         return None, False

@@ -8,10 +8,16 @@ from secsign_gate.broker.audit_record import Record
 
 
 class RecordsMany(Protocol):
-    """What Audit does. It may take its time: a full log socket, a slow disk."""
+    """What Audit does."""
+
+    def record_at_once(self, record: Record) -> bool:
+        """Put `record` on record if nothing has to be waited for: no disk, no full log socket. Tell whether it is."""
 
     def record_all(self, records: list[Record]) -> None:
-        """Put all of `records` on record, in order. Raises AuditError if that is not certain of every one."""
+        """Put all of `records` on record, in order, in its own time.
+
+        Raises AuditError if that is not certain of every one.
+        """
 
 
 class Recorder:
@@ -26,6 +32,8 @@ class Recorder:
 
     async def record(self, record: Record) -> None:
         """Return once `record` is on record. Raises AuditError if that is not certain."""
+        if self._writing is None and self._audit.record_at_once(record):
+            return
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, written))
         if self._writing is None:

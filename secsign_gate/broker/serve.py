@@ -18,13 +18,14 @@ HAND_OVER_SECONDS = 60.0
 
 async def serve(door: Door, peer: Peer, world: World) -> None:
     """Hear, decide, answer. `peer` is the kernel's word for who is at the other end of the stream."""
+    proof = world.begin_proof(peer)  # the kernel is asked while the door is still about to say what it wants
     try:
         claim = await door.claim()
     except WireError as error:
         # Nobody asked for anything that could be judged or recorded. If it is a door, it is of another version.
         await door.answer(Answer(allowed=False, why=Reason.BROKER_UNAVAILABLE, detail=str(error)))
         return
-    case = Case(claim, peer, world.new_reference(), world.clock())
+    case = Case(claim, peer, world.new_reference(), world.clock(), proof)
     world.kept.present.add(case)
     try:
         verdict = await decide(case, door, world)

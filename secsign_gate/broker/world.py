@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.connections import Connections
+from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.recorder import Recorder
 from secsign_gate.broker.state import State
 from secsign_gate.config import Settings
@@ -26,6 +27,7 @@ from secsign_gate.id_server.interface import IdServer
 if TYPE_CHECKING:
     from secsign_gate.broker.monitor import Monitor
     from secsign_gate.broker.push import Push
+    from secsign_gate.core.proof import Proof
 
 # Withdrawing a push keeps nobody waiting, and a server that is down must not keep us (protocol reference 7, row 28).
 TIDY_UP_SECONDS = 5.0
@@ -102,6 +104,14 @@ class World:
         """Return a word by which a person and an auditor can name the same login."""
         return "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(_REFERENCE_LENGTH))
 
+    def begin_proof(self, peer: Peer) -> "asyncio.Task[Proof] | None":
+        """Begin to find out which SSH connection `peer` belongs to; None where that is neither possible nor needed."""
+        if self.kept.proving is None:
+            return None
+        proof = asyncio.create_task(self.kept.proving.monitor.prove(peer, self.settings.sshd.executables))
+        proof.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it after all
+        return proof
+
     async def record(self, case: Case, verdict: Verdict, event: Event = Event.VERDICT) -> None:
         """Put `verdict` on record. Raises AuditError if that is not certain; it must not take effect then."""
         await self.recorder.record(case.record(verdict, time(), self.clock() - case.started, event))
@@ -135,8 +145,8 @@ class World:
             pass  # the ID server's own time limit ends what we could not
 
     async def aclose(self) -> None:
-        """Finish what is under way, then close the connections."""
-        if self._following:
+        """Finish what is under way, and what that begins, then close the connections."""
+        while self._following:
             await asyncio.wait(self._following)
         if self._id_server is not None:
             await self._id_server.aclose()

@@ -8,7 +8,7 @@ import _signal  # type: ignore[import-not-found] # `signal` would load enum, for
 import _socket
 import posix
 import sys
-from _stat import S_ISDIR
+from _stat import S_ISDIR, S_ISSOCK
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, poll
 from time import monotonic
 
@@ -19,7 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from secsign_gate.doors.waiting import Waiting
 
-_FIRST_WORD = 30.0  # seconds within which a broker says something: a cold start on a busy machine takes three
+_KNOCK = 6  # seconds to wait in the line before a daemon's socket
+_FIRST_WORD = 6.0  # seconds within which a daemon says something: two for the proof, three for the record, and one more
+_COLD_START = 30.0  # seconds for the same of a broker that is started now; on a busy machine it takes three
 _GRACE = 20.0  # seconds a broker may overrun the time that it announced
 _CREATE = 250.0  # the same while it makes the push: two servers, each with the longest total_seconds
 _LAST_WORD = 2.0  # seconds that a broker which takes no more may keep us from leaving
@@ -27,6 +29,7 @@ _TICK = 250  # milliseconds between two looks at window and countdown
 _PATIENCE = 1000  # milliseconds between two looks at the clock where nothing is shown
 _BROKER_ENVIRON = {b"PATH": b"/usr/bin:/bin", b"LANG": b"C.UTF-8"}
 _WRITABLE_BY_OTHERS = 0o022
+_LONG = (sys.maxsize.bit_length() + 1) // 8  # bytes of a C long; `struct` would be one more module to load
 _GONE = POLLERR | POLLHUP | POLLNVAL
 _CLIENT = 1  # standard output is the one descriptor that tells in every case that the client has left
 _ENDING = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
@@ -70,7 +73,7 @@ def _note(_number: int, _frame: object) -> None:
 class Conversation:
     """Ask one broker about one login. `waiting` is set once the person has been shown something."""
 
-    __slots__ = ("_child", "_deadline", "_interrupts", "_stream", "environ", "waiting")
+    __slots__ = ("_child", "_deadline", "_first_word", "_interrupts", "_stream", "environ", "waiting")
 
     def __init__(self, environ: list[bytes], config: str, broker: str) -> None:
         """Connect to the daemon at `broker`, or start one of our own with `config`.
@@ -81,7 +84,8 @@ class Conversation:
         self.waiting: Waiting | None = None
         self._child = 0
         self._interrupts = Interrupts()
-        self._deadline = monotonic() + _FIRST_WORD
+        self._first_word = _FIRST_WORD if broker else _COLD_START
+        self._deadline = monotonic() + self._first_word
         try:
             self._stream = _connect(broker) if broker else self._start(config)
         except OSError as error:
@@ -107,18 +111,21 @@ class Conversation:
         theirs.close()
         return ours
 
-    def ask(self, claim: Ask) -> Answer:
+    def ask(self, claim: Ask) -> None:
+        """Send the question. Raises BrokerUnavailable and WireError."""
+        self._send(claim.encode(), self._first_word)
+
+    def answer(self) -> Answer:
         """Return the broker's answer; show progress meanwhile.
 
         If the client leaves or a person gives up, that is the answer. Raises BrokerUnavailable and WireError.
         """
         try:
-            return self._asked(claim)
+            return self._answered()
         except OSError:  # the terminal is gone; whatever else can fail has another name
             return self.leave("client_left")
 
-    def _asked(self, claim: Ask) -> Answer:
-        self._send(claim.encode(), _FIRST_WORD)
+    def _answered(self) -> Answer:
         received = bytearray()
         look = poll()
         look.register(self._stream.fileno(), POLLIN)
@@ -148,7 +155,9 @@ class Conversation:
         elif isinstance(message, FindKeyLines):
             from secsign_gate.doors.key_lines import find_key_lines  # noqa: PLC0415 - not for a grant
 
-            self._send(find_key_lines(message).encode(), _FIRST_WORD)
+            found = find_key_lines(message).encode()
+            self._deadline = monotonic() + self._first_word  # how long the files took is not the broker's fault
+            self._send(found, self._first_word)
         else:
             raise WireError("the broker sent a message that is not for a door")
 
@@ -214,7 +223,7 @@ def _take_message(received: bytearray) -> Message | None:
 
 
 def _connect(path: str) -> "_socket.socket":
-    """Connect to the daemon. Raises BrokerUnavailable unless only root could have put the socket there."""
+    """Connect to the daemon. Raises BrokerUnavailable unless only root could have put the socket there, and OSError."""
     directory = path.rpartition("/")[0] or "/"
     while True:
         status = posix.lstat(directory)
@@ -223,7 +232,12 @@ def _connect(path: str) -> "_socket.socket":
         if directory == "/":
             break
         directory = directory.rpartition("/")[0] or "/"
+    status = posix.lstat(path)
+    if not S_ISSOCK(status.st_mode) or status.st_uid != 0:  # a link would lead past the folders that were looked at
+        raise BrokerUnavailable(f"{path} is not a socket of root's")
     stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    stream.settimeout(_FIRST_WORD)
+    # Somebody may knock so often that there is a line. Who connects without blocking is turned away then; who blocks
+    # has his turn, and this is for how long (socket(7), SO_SNDTIMEO).
+    stream.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, _KNOCK.to_bytes(_LONG, sys.byteorder) + bytes(_LONG))
     stream.connect(path)
     return stream

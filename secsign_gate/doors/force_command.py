@@ -17,8 +17,7 @@ from _stat import S_ISREG
 from time import time
 
 from secsign_gate.doors.ask_broker import Conversation
-from secsign_gate.doors.hand_over import NothingToExecError, hand_over, in_bytes
-from secsign_gate.errors import BrokerUnavailable, ClaimError, ConfigError, Problem, WireError
+from secsign_gate.errors import BrokerUnavailable, ClaimError, ConfigError, NothingToExec, Problem, WireError
 from secsign_gate.wire import Answer, Ask
 
 TYPE_CHECKING = False
@@ -40,13 +39,16 @@ def main() -> "NoReturn":
         line = CommandLine(sys.argv[1:])
         environ = _environ_block()
         conversation = Conversation(environ, line.config, line.broker)
-        answer = conversation.ask(_claim(line, environ))
+        conversation.ask(_claim(line, environ))
+        from secsign_gate.doors.hand_over import hand_over  # noqa: PLC0415 - loaded while the broker looks into it
+
+        answer = conversation.answer()
         if answer.allowed:
             answer = conversation.finish(answer)
         if answer.allowed:
             hand_over(answer, environ)
         _refuse(answer, conversation)
-    except NothingToExecError as error:
+    except NothingToExec as error:
         why, detail, status = "no_shell", str(error), error.exit_status
     except ConfigError as error:
         why, detail = "configuration_error", str(error)
@@ -87,7 +89,13 @@ class CommandLine:
         self.config = given.get("--config", DEFAULT_CONFIG)
         self.broker = given.get("--broker", "")
         self.started_by_key = "--started-by-key" in given
-        self.restricted_to = in_bytes(given["--restricted-to"]) if "--restricted-to" in given else None
+        self.restricted_to = _in_bytes(given["--restricted-to"]) if "--restricted-to" in given else None
+
+
+def _in_bytes(text: str) -> bytes:
+    from secsign_gate.doors.hand_over import in_bytes  # noqa: PLC0415 - few doors are told what a key may do
+
+    return in_bytes(text)
 
 
 def _wrong_line(option: str, what: str) -> ConfigError:

@@ -9,7 +9,7 @@ import posix
 import pwd
 import sys
 
-from secsign_gate.errors import GateError
+from secsign_gate.errors import NothingToExec
 from secsign_gate.wire import Answer
 
 TYPE_CHECKING = False
@@ -43,23 +43,15 @@ _FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP"
 _FROM_THE_GATE = frozenset((b"SSH_ORIGINAL_COMMAND", b"SSH_USER_AUTH"))
 
 
-class NothingToExecError(GateError):
-    """There was nothing to become. `exit_status` is what a shell would give."""
-
-    def __init__(self, sentence: str, exit_status: int) -> None:
-        self.exit_status = exit_status
-        super().__init__(sentence)
-
-
 def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
     """Exec what `answer` orders. `environ` is the block that this process was started with.
 
-    Raises NothingToExecError if that fails; ~/.ssh/rc has run by then, and the greeting has been shown.
+    Raises NothingToExec if that fails; ~/.ssh/rc has run by then, and the greeting has been shown.
     """
     try:
         account = pwd.getpwuid(posix.getuid())
     except KeyError:
-        raise NothingToExecError(f"no account has the uid {posix.getuid()}", _NOT_FOUND) from None
+        raise NothingToExec(f"no account has the uid {posix.getuid()}", _NOT_FOUND) from None
     shell = in_bytes(account.pw_shell) or b"/bin/sh"  # passwd(5)
     home = in_bytes(account.pw_dir)
     variables = dict(_split(entry) for entry in environ_for(answer, environ, home, shell))
@@ -81,7 +73,7 @@ def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)  # there are words to be said yet, and perhaps nobody to listen
         name = program.decode("ascii", "backslashreplace")
         status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-        raise NothingToExecError(f"cannot run {name} ({error.strerror})", status) from None
+        raise NothingToExec(f"cannot run {name} ({error.strerror})", status) from None
 
 
 def _greet(answer: Answer, account: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:

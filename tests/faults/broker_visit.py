@@ -75,6 +75,11 @@ class Records(list["Record"]):
 
     full = False
 
+    def record_at_once(self, record: Record) -> bool:
+        if not self.full:
+            self.append(record)
+        return not self.full
+
     def record_all(self, records: list[Record]) -> None:
         if self.full:
             raise AuditError("the disk is full; make room")
