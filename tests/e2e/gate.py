@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import drop_in
 from accounts import ACCOUNTS, GROUPS, make_home
 from processes import end_all
+from running_broker import SOCKET
 from ssh_client import Outcome, Session, SshClient
 from sshd import Sshd
 
@@ -40,7 +41,8 @@ class Gate:
     """A host with the gate, made anew for each test: homes, configuration, users file, servers, phones.
 
     `sshd` is the server with the drop-in for everybody, `ungated` the same without ForceCommand, SetEnv and
-    ExposeAuthInfo; both are started at the first login. Change `use_pam`, `drop_in` or `more_settings` before that.
+    ExposeAuthInfo, and `daemon` the one whose doors ask a daemon; each is started at the first login there. Change
+    `use_pam`, `drop_in` or `more_settings` before that.
     """
 
     def __init__(self, folder: Path, simulator: RunningSimulator, system_log: SystemLog, number: int) -> None:
@@ -125,9 +127,13 @@ class Gate:
         return self.server("ungated")
 
     def server(self, name: str) -> Sshd:
-        """Return the running sshd `gated` or `ungated`; everybody's client knows it by this name."""
+        """Return the running sshd `gated`, `ungated` or `daemon`; everybody's client knows it by this name."""
         if name not in self._servers:
-            text = {"gated": self.drop_in, "ungated": drop_in.ungated()}[name]
+            text = {
+                "gated": self.drop_in,
+                "ungated": drop_in.ungated(),
+                "daemon": drop_in.asking(str(SOCKET)),
+            }[name]
             settings = f"UsePAM {'yes' if self.use_pam else 'no'}\n{self.more_settings}\n"
             server = Sshd(self.folder / name, {"00-secsign-gate.conf": text}, settings)
             server.start()
@@ -144,7 +150,7 @@ class Gate:
         return "\n".join(["what was said:", *said, *logs, *self.system_log.lines()])
 
     def close(self) -> None:
-        """End every client and both servers, and what is left of the gate."""
+        """End every client and server, and what is left of the gate."""
         for person in self._people:
             person.client.close()
         for server in self._servers.values():

@@ -28,8 +28,9 @@ def test_without_a_terminal_it_shows_everything_and_ends_well() -> None:
     )
     assert (run.returncode, run.stderr) == (0, ""), run.stdout
     assert "✗" not in run.stdout
-    for shown in ("ssh alice@host", "scp", "rsync", "sftp", "deny", "too late", "nothing was forwarded", "7 of 7"):
+    for shown in ("ssh alice@host", "scp", "rsync", "sftp", "deny", "too late", "nothing was forwarded", "8 of 8"):
         assert shown in run.stdout
+    assert "3 commands over one connection, 1 tap" in run.stdout
 
 
 def test_in_a_terminal_a_key_accepts_and_the_shell_is_real() -> None:
