@@ -58,6 +58,7 @@ check: venv
 	MYPYPATH=tests:tests/e2e:tests/fuzz:benchmarks:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
 
 benchmark: venv
+	@rm -rf .cache/login_duo; $(if $(LOGIN_DUO),mkdir .cache/login_duo; cp $(LOGIN_DUO) $(wildcard $(dir $(LOGIN_DUO))libduo.so*) .cache/login_duo)
 	@$(PYTHON) $(HOST)/enter.py --with host -- env PYTHONPATH=tests:tests/e2e:benchmarks python3 -B benchmarks/run.py \
 	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH),$(if $(WRITE),--write),--write) $(BENCH)
 

@@ -4,7 +4,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from gated_host import DOOR, PYTHON, output_of, people
+import login_duo
+from gated_host import ADDRESS, DOOR, PYTHON, output_of, people
 from report import Aim, Section, Table, median
 from stand import fresh_folder, gated_stand
 from stub_socket import saying_yes
@@ -20,15 +21,19 @@ HOW = """Time of `ssh -S control host true` over a connection that stands, and w
 forced command, as medians of the differences within a round. `sh` is a ForceCommand of `exec /bin/sh -c 'exec true'`,
 `bare` one of `python3 -I -S` that does nothing but exec. `door` is ours with a socket that says yes at once, so the
 door alone; `covered` is ours with the broker daemon, which holds a grant for the connection, proves that this channel
-is one of its, and puts the verdict on record."""
+is one of its, and puts the verdict on record. `login_duo`, if its program was given (LOGIN_DUO=PATH), asks for a push
+that is accepted at once, as it does for every channel."""
 
 
 def measure(rounds: int) -> Section:
     """Return what each variant takes."""
-    names = ("none", "sh", "bare", "door", "covered")
+    names = ["none", "sh", "bare", "door", "covered"]
+    if login_duo.is_given():
+        names.append("login_duo")
     accounts = dict(zip(names, people(len(names)), strict=True))
     with ExitStack() as stack:
-        bare = stack.enter_context(fresh_folder()) / "bare.py"
+        folder = stack.enter_context(fresh_folder())
+        bare = folder / "bare.py"
         bare.write_text(BARE)
         stack.enter_context(saying_yes(YES))
         forced = {
@@ -36,6 +41,11 @@ def measure(rounds: int) -> Section:
             accounts["bare"]: f"exec {PYTHON} -I -S {bare}",
             accounts["door"]: f"{DOOR} --broker {YES}",
         }
+        if "login_duo" in accounts:
+            port = stack.enter_context(login_duo.duo_server(folder / "duo", ADDRESS))
+            forced[accounts["login_duo"]] = login_duo.forced_command(
+                folder / "duo", accounts["login_duo"], ADDRESS, port
+            )
         stand = stack.enter_context(gated_stand([accounts["covered"]], ("--auto-accept", "0"), forced))
         commands = stack.enter_context(stand.host.all_connected(accounts))
         times = times_of(commands, rounds)

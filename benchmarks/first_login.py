@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
 
+import login_duo
 from broker_daemon import DOOR_OF_DAEMON, BrokerDaemon
 from delay_line import FAR, DelayLine, round_trips
 from gated_host import DOOR, GatedHost, output_of, people
@@ -31,7 +32,8 @@ the first of an SSH connection that stands already, so it is pushed. Round trips
 from when ssh asks for the session to when the shell runs; `time as round trips` is what a wire of 100 ms adds to the
 time, divided by 100 ms, so it has in it whatever waits for an acknowledgement. `warm` and `cold` are logins by way of
 the daemon, whose connection to the ID server stands, or was closed by the ID server a moment before. `embedded` starts
-a broker for the login, so that its connection is cold by nature. `none` is without a gate."""
+a broker for the login, so that its connection is cold by nature. `none` is without a gate, and
+`login_duo`, if its program was given, asks for a push."""
 
 
 class Login(NamedTuple):
@@ -91,7 +93,7 @@ class Wire:
 
 def measure(rounds: int) -> Section:
     """Return round trips and times of the first login."""
-    none, embedded, gated, somebody = accounts = people(4)
+    none, embedded, gated, somebody, other = accounts = people(5)
     with ExitStack() as stack:
         folder = stack.enter_context(fresh_folder())
         line = stack.enter_context(DelayLine())
@@ -102,6 +104,10 @@ def measure(rounds: int) -> Section:
         )
         stack.enter_context(BrokerDaemon(orders))
         forced = {embedded: f"{DOOR} --config {orders}", f"{gated},{somebody}": DOOR_OF_DAEMON}
+        if login_duo.is_given():
+            with line.at_far_end():
+                port = stack.enter_context(login_duo.duo_server(folder / "duo", FAR))
+            forced[other] = login_duo.forced_command(folder / "duo", other, FAR, port)
         host = stack.enter_context(GatedHost(folder / "host", forced))
         wire = Wire(line, simulator, host)
         ways = {
@@ -110,6 +116,8 @@ def measure(rounds: int) -> Section:
             "cold": Way(gated, lambda: wire.part_as(somebody)),
             "embedded": Way(embedded, wire.await_quiet),
         }
+        if other in forced:
+            ways["login_duo"] = Way(other, wire.await_quiet)
         logins = in_turn(line, wire, ways, rounds)
     aims = [
         Aim(f"round trips, {name}, {rtt * 1000:.0f} ms", max(login.trips for login in logins[name, rtt]), limit)

@@ -3,6 +3,7 @@
     make benchmark                                  all, and into the document
     BENCH="first_login crowd" make benchmark        these two, to standard output; WRITE=1: into the document, too
     ROUNDS=100 make benchmark                       more rounds than each has by itself
+    LOGIN_DUO=/path/to/login_duo make benchmark     compare with it, too, where it can be compared
 
 A benchmark is a module with `measure(rounds) -> Section` and ROUNDS.
 """
