@@ -2,15 +2,29 @@
 
 import asyncio
 import select
+import socket
 import ssl
 from contextlib import suppress
 
+from secsign_gate.id_server.journey import SpoiledError
+
 RECEIVED_LIMIT = 256 * 1024  # bytes on the wire since the last write: more than any answer, and what frames it
 _READ = 64 * 1024
+_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305 section 8: how long one address of a name may keep us from trying another
+
+# A firewall that has forgotten an idle connection tells nobody, and a create sent there would be lost. So the system
+# asks the peer now and then (tcp(7)), which also keeps firewalls from forgetting: seconds idle, seconds apart, times.
+_SOCKET_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
 
 
 class ByteStream(asyncio.Protocol):
-    """One TCP connection, made by the event loop's `create_connection`. One task at a time reads and writes.
+    """One TCP connection, made by `connect_tcp`. One task at a time reads and writes.
 
     What arrives while nobody reads is not lost: it shows by `is_alive`.
     """
@@ -27,7 +41,7 @@ class ByteStream(asyncio.Protocol):
         self._news = asyncio.Event()
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str) -> None:
-        """Go on under TLS. Raises ssl.SSLError or OSError."""
+        """Go on under TLS. Raises ssl.SSLError, OSError or SpoiledError."""
         tls = context.wrap_bio(self._received, self._to_send, server_hostname=server_hostname)
         while True:
             try:
@@ -57,8 +71,8 @@ class ByteStream(asyncio.Protocol):
     async def read(self) -> bytes:
         """Return what has arrived, at least a byte; b"" once the peer has ended the stream in good order.
 
-        Raises ssl.SSLError or OSError if it broke off. Under TLS that includes an end of TCP without TLS's own
-        good-bye, for anybody on the way can cause one.
+        Raises SpoiledError if it goes on without end, ssl.SSLError or OSError if it broke off. Under TLS that includes
+        an end of TCP without TLS's own good-bye, for anybody on the way can cause one.
         """
         while True:
             data = self.available()
@@ -125,7 +139,7 @@ class ByteStream(asyncio.Protocol):
         """Keep what has arrived."""
         self._count += len(data)
         if self._count > RECEIVED_LIMIT and self._transport is not None:
-            self._fault = ssl.SSLError("an answer without end")
+            self._fault = SpoiledError(f"answers with more than {RECEIVED_LIMIT} bytes")
             self._received.read()
             self._transport.abort()
         else:
@@ -163,3 +177,16 @@ class ByteStream(asyncio.Protocol):
     def _is_over(self) -> bool:
         # After a reset asyncio closes its end at once, and says `connection_lost` a round later.
         return self._ended or self._transport is None or self._transport.is_closing()
+
+
+async def connect_tcp(host: str, port: int) -> ByteStream:
+    """Return a stream to the first address of `host` that can be connected to. Raises OSError."""
+    try:
+        transport, stream = await asyncio.get_running_loop().create_connection(
+            ByteStream, host, port, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
+        )
+    except UnicodeError as error:  # no label of a name is so long or empty (RFC 1035)
+        raise socket.gaierror(socket.EAI_NONAME, "no such name can exist") from error
+    for level, option, value in _SOCKET_OPTIONS:
+        transport.get_extra_info("socket").setsockopt(level, option, value)
+    return stream

@@ -51,7 +51,7 @@ class Journey:
         return Sign.SILENCE if _timed_out(list(_causes(error))) else Sign.ANSWER
 
     def ended_by(self, error: Exception) -> IdServerUnreachable:
-        """Return the fault for `error`, which h11, ssl, asyncio or the system raised under the request."""
+        """Return the fault for `error`, which httpcore, ssl, asyncio or the system raised under the request."""
         causes = list(_causes(error))
         match self.stage:
             case Stage.SENT if isinstance(error, SpoiledError):

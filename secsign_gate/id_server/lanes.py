@@ -8,7 +8,7 @@ who wait take turns. What a further lane is for is a request that hangs: it must
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from secsign_gate.id_server.connection import Connection
+from secsign_gate.id_server.network import Connection
 
 LANE_PATIENCE = 1.0  # seconds; three round trips to the far side of the world, and an answer that is worked on
 MOST_LANES = 4

@@ -1,28 +1,30 @@
 """The only road to an ID server: one request over HTTPS, answered in full and in time, or failed. Nothing is repeated.
 
-It takes nothing from the environment, follows no redirect, keeps no cookie, and accepts no answer whose end it cannot
-see. All requests share one connection per server by turns (lanes.py), so many a second (pace.py).
+httpx asks. It takes nothing from the environment here, follows no redirect, keeps no cookie, and gets no answer whose
+end cannot be seen. All requests share one connection per server by turns (lanes.py), so many a second (pace.py).
 
-That a create is never sent twice rests on two things. A request is written once to one connection (connection.py). And
-the fallback (dialects.py) is asked only after a fault of which `request_may_have_arrived` is False, which `Journey`
-knows because it is told before the first byte is written.
+That a create is never sent twice rests on two things. A request is written once to one connection (network.py), and
+goes to another one only while no byte of it is written. And the fallback (dialects.py) is asked only after a fault of
+which `request_may_have_arrived` is False, which `Journey` knows because it is told before the first byte is written.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-import h11
+import httpcore
+import httpx
 
+from secsign_gate import __version__
 from secsign_gate.core.circuit import Sign
 from secsign_gate.core.pacing import Kind
 from secsign_gate.errors import IdServerUnreachable
-from secsign_gate.id_server.connection import Address, Connection, address_of, connect
+from secsign_gate.id_server.address import Address, address_of, no_https_address, proxy_address
 from secsign_gate.id_server.exchange import Ask, Reply
 from secsign_gate.id_server.journey import Journey, SpoiledError
 from secsign_gate.id_server.lanes import Lane, Lanes
+from secsign_gate.id_server.network import Connection, connect
 from secsign_gate.id_server.pace import Pace
 from secsign_gate.id_server.tls import tls_context
 
@@ -32,8 +34,39 @@ if TYPE_CHECKING:
 # (server_url, sign, when the attempt began, the fault's sentence or nothing); times are the event loop's.
 Notice = Callable[[str, Sign, float, str], None]
 
-_HTTP_PORT = 80
-_FAULTS = (SpoiledError, h11.ProtocolError, ssl.SSLError, OSError)  # a TimeoutError is an OSError
+BODY_LIMIT = 64 * 1024  # an answer is below 1 kB, with an access pass about 3 (protocol reference 7, row 13)
+_HEADERS = {"User-Agent": f"secsign-gate/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+_FAULTS = (  # a TimeoutError is an OSError
+    SpoiledError,
+    httpx.HTTPError,
+    httpcore.ProtocolError,
+    httpcore.ConnectionNotAvailable,
+    ssl.SSLError,
+    OSError,
+)
+
+
+class _Turn(NamedTuple):
+    """What a request takes along on its way through httpx: the lane that it was given, and how to connect it."""
+
+    lane: Lane
+    connect: Callable[[], Awaitable[Connection]]
+    journey: Journey
+
+
+class _ByTurns(httpx.AsyncBaseTransport):
+    """Has httpx use the lane that a request was given, as its extension `turn`."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` over the lane's connection, or over a new one if that has died and got nothing of it."""
+        turn: _Turn = request.extensions["turn"]
+        if turn.lane.connection is not None:
+            try:
+                return await turn.lane.connection.handle(request, turn.journey)
+            except httpcore.ConnectionNotAvailable:
+                turn.lane.drop()
+        turn.lane.connection = await turn.connect()
+        return await turn.lane.connection.handle(request, turn.journey)
 
 
 class Transport:
@@ -46,10 +79,16 @@ class Transport:
     def __init__(self, settings: "IdServerSettings", notice: Notice) -> None:
         self._settings = settings
         self._notice = notice
-        self._proxy = None if settings.proxy is None else _proxy_address(settings.proxy)
+        self._proxy = None if settings.proxy is None else proxy_address(settings.proxy)
         self._pace: Pace[Lane] = Pace(settings.requests_per_second)
         self._lanes: dict[str, Lanes] = {}
         self._context: ssl.SSLContext | None = None
+        self._client = httpx.AsyncClient(
+            transport=_ByTurns(),
+            trust_env=False,
+            headers=_HEADERS,
+            timeout=None,  # noqa: S113 - `exchange` has a limit over everything
+        )
 
     async def exchange(self, server_url: str, kind: Kind, ask: Ask) -> Reply:
         """Send `ask` to the server at `server_url`, once, and return its complete answer, whatever its status.
@@ -59,6 +98,7 @@ class Transport:
         or what `dismiss_creates` was given.
         """
         address = address_of(server_url)
+        url = _url(server_url, address, ask.target)
         lanes = self._lanes_to(server_url)
         limit = self._settings.total_seconds
         try:
@@ -73,8 +113,12 @@ class Transport:
         journey = Journey(str(address), str(self._proxy or ""))
         try:
             async with asyncio.timeout(limit):
-                connection = await lane.connected(lambda: self._connect(address, journey))
-                status, body = await connection.exchange(ask, journey)
+                turn = _Turn(lane, lambda: self._connect(address, journey), journey)
+                response = await self._client.request(
+                    ask.method, url, headers=ask.headers, content=ask.body or None, extensions={"turn": turn}
+                )
+                if len(response.content) > BODY_LIMIT:
+                    raise SpoiledError(f"answers with more than {BODY_LIMIT} bytes")
         except _FAULTS as error:
             fault = journey.ended_by(error)
             self._notice(server_url, journey.sign_in(error), began, str(fault))
@@ -82,7 +126,7 @@ class Transport:
         finally:
             lanes.give_back(lane)
         self._notice(server_url, Sign.ANSWER, began, "")
-        return Reply(journey.server, status, body)
+        return Reply(journey.server, response.status_code, response.content)
 
     async def warm(self, server_url: str) -> None:
         """See to it that a request finds a connection, without sending one. Never raises: the request will."""
@@ -125,6 +169,8 @@ class Transport:
         return self._lanes[server_url]
 
 
-def _proxy_address(proxy: str) -> Address:
-    url = urlsplit(proxy)
-    return Address(url.hostname or "", url.port or _HTTP_PORT)
+def _url(server_url: str, address: Address, target: str) -> httpx.URL:
+    try:
+        return httpx.URL(f"https://{address}{address.base}{target}")
+    except httpx.InvalidURL:
+        raise no_https_address(server_url) from None

@@ -204,6 +204,8 @@ class TestProxy:
             (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "403 Forbidden"),
             (b"", "time limit"),
             (b"SSH-2.0-x\r\n\r\n", "proxy"),
+            (b"HTTP/1.1 200 OK\r\n\r\nx", "what nobody asked for"),
+            (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "what nobody asked for"),
         ],
     )
     def test_that_does_not_connect(

@@ -15,8 +15,8 @@ from running_simulator import RunningSimulator
 from secsign_gate.config import IdServerSettings
 from secsign_gate.core.auth_session import AuthSessionState
 from secsign_gate.errors import IdServerRefused, IdServerUnreachable
-from secsign_gate.id_server.connection import BODY_LIMIT
 from secsign_gate.id_server.dialects import id_server
+from secsign_gate.id_server.transport import BODY_LIMIT
 from secsign_gate.simulator.certificates import TlsFiles
 
 PENDING = b'{"authsessionstate":1}'
@@ -151,6 +151,10 @@ class TestAnswersThatEndElsewhere:
             + http(ACCEPTED),
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n16\r\n" + PENDING + b"\r\n0\r\nx: y\r\n\r\n",
             http(b"", status=b"503 Service Unavailable") + http(ACCEPTED),
+            b"HTTP/1.1 100 Continue\r\n\r\n" + http(PENDING),
+            b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + http(PENDING),
+            http(PENDING) + b"x",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n16\r\n" + PENDING + b"\r\n0\r\n\r\n0",
         ],
     )
     def test_more_than_one_answer_is_none(self, tls: TlsFiles, answer: bytes) -> None:
@@ -161,6 +165,15 @@ class TestAnswersThatEndElsewhere:
                 with pytest.raises(IdServerUnreachable, match="one complete answer"):
                     client.state_of(rest_session(url))
             assert server.handshakes == 2
+
+    def test_a_change_of_protocol_is_no_answer_nor_is_what_follows_it(self, tls: TlsFiles) -> None:
+        switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+        server = TlsServer(tls.server_file, ByScript(switch + http(ACCEPTED), http(ACCEPTED)))
+        with server.running() as url, BlockingIdServer(settings_for("rest", url, str(tls.ca_file))) as client:
+            for count in (1, 2):
+                with pytest.raises(IdServerUnreachable):
+                    client.state_of(rest_session(url))
+                assert server.handshakes == count
 
     def test_more_in_a_record_of_its_own_is_noticed_too(self, tls: TlsFiles) -> None:
         def two_records(conversation: ssl.SSLSocket) -> None:
@@ -240,6 +253,26 @@ class TestAnswersThatEndElsewhere:
                 assert script.ended.wait(10)
                 script.ended.clear()
                 assert server.handshakes == count
+
+    @pytest.mark.parametrize("location", [b"/elsewhere", b"https://[", b"\xff", b"mailto:x"])
+    def test_a_redirect_is_a_refusal_wherever_it_leads(self, tls: TlsFiles, location: bytes) -> None:
+        script = ByScript(http(b"", b"Location: " + location, status=b"302 Found"), http(PENDING))
+        server = TlsServer(tls.server_file, script)
+        with server.running() as url, BlockingIdServer(settings_for("rest", url, str(tls.ca_file))) as client:
+            with pytest.raises(IdServerRefused, match="redirects are never followed"):
+                client.state_of(rest_session(url))
+            assert client.state_of(rest_session(url)).state == AuthSessionState.PENDING
+            assert server.handshakes == 1
+
+    def test_cookies_are_not_kept(self, tls: TlsFiles) -> None:
+        script = ByScript(http(PENDING, b"Set-Cookie: crumb=1; Path=/"), http(PENDING))
+        with (
+            TlsServer(tls.server_file, script).running() as url,
+            BlockingIdServer(settings_for("rest", url, str(tls.ca_file))) as client,
+        ):
+            for _ in range(2):
+                client.state_of(rest_session(url))
+        assert not any(b"crumb" in request for request in script.requests)
 
     def test_a_request_leaves_in_one_write(self, tls: TlsFiles) -> None:
         script = ByScript(http(b"error=500"))

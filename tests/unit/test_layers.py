@@ -31,8 +31,8 @@ OURS = {
     "__main__.py": ("admin",),
 }
 OTHERS = {
-    "id_server/connection.py": {"h11"},
-    "id_server/transport.py": {"h11"},
+    "id_server/network.py": {"httpcore", "httpx"},
+    "id_server/transport.py": {"httpcore", "httpx"},
     "admin": {"click"},
     "simulator": {"click", "cryptography", "httpx", "starlette", "uvicorn"},
 }
@@ -139,6 +139,10 @@ def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
         for path in sorted((PACKAGE / folder).glob("*.py"))
     )
     assert not loaded_by(everything) & heavy
+
+
+def test_an_embedded_login_that_asks_no_phone_loads_no_http_client():
+    assert not loaded_by("import secsign_gate.broker.embedded") & {"anyio", "h11", "httpcore", "httpx"}
 
 
 def calls_of(function):
