@@ -66,6 +66,7 @@ class Daemon:
         orders = await asyncio.start_unix_server(Control(self).visited, sock=control)
         regular = [asyncio.create_task(work()) for work in (self._keep_warm, self._reassure)]
         self._notifier.notify(READY=1, STATUS="serving")
+        say(f"serving doors at {listener.getsockname()} under the orders in {self._path}")
         await self._stopping.wait()
         self._notifier.notify(STOPPING=1)
         doors.close()

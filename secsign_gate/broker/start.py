@@ -6,7 +6,7 @@ import socket
 import sys
 from typing import NoReturn
 
-from secsign_gate.broker.daemon import Daemon, say
+from secsign_gate.broker.daemon import Daemon
 from secsign_gate.broker.listening import control_path, listen_for_doors, listen_for_root
 from secsign_gate.broker.monitor import start_monitor
 from secsign_gate.broker.privileges import account_of_broker, become, raise_descriptor_limit
@@ -47,6 +47,5 @@ async def _serve(
     path: str, listener: socket.socket, control: socket.socket, monitor: socket.socket, notifier: Notifier
 ) -> None:
     daemon = Daemon(path, monitor, notifier)
-    say(f"serving doors at {listener.getsockname()} under the orders in {path}")
     await daemon.run(listener, control)
     _end()

@@ -78,7 +78,7 @@ class RunningBroker:
         os.kill(self.pid, signal.SIGHUP)
         with self._grew:
             told = self._grew.wait_for(lambda: self.said.count("orders are") > before or self._ended(), PATIENCE)
-        if not told:
+        if not told or self._ended():
             raise BrokerError(self.said)
 
     def kill(self, number: int = signal.SIGKILL) -> int:
