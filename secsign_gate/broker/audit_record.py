@@ -99,6 +99,8 @@ def escaped(raw: bytes, limit: int) -> str:
 
     At most `limit` characters; what is cut ends in `...`, and a whole escape stands before it.
     """
+    if len(raw) <= limit and raw.isascii() and b"\\" not in raw and (text := raw.decode("ascii")).isprintable():
+        return text  # as nearly always, and somebody waits for it
     pieces = []
     room = limit
     for byte in raw[: limit + 1]:
