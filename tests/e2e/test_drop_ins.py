@@ -137,6 +137,14 @@ def test_a_file_that_sorts_before_it_can_exempt_on_purpose(tmp_path: Path) -> No
     assert settings(tmp_path, text, "alice", **exemption)["forcecommand"] == [DOOR]
 
 
+def test_one_account_is_left_as_it_was_as_the_comment_says(tmp_path: Path) -> None:
+    text = drop_in.FOR_ALL.read_text()
+    assert "`Match User *,!rescue` in place of `Match all`" in text
+    text = text.replace("\nMatch all\n", "\nMatch User *,!rescue\n")
+    assert effective(settings(tmp_path, text, "rescue"), AS_DEBIAN_SHIPS) == AS_DEBIAN_SHIPS
+    assert effective(settings(tmp_path, text, "alice"), GATED) == GATED
+
+
 def test_variables_of_the_administrators_own_belong_on_its_line(tmp_path: Path) -> None:
     line = re.search(r"(?m)^ *SetEnv (.*)$", drop_in.FOR_ALL.read_text())
     assert line is not None
