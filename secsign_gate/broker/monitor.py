@@ -1,7 +1,12 @@
-"""The privileged half of the broker, as sshd has one: a tiny process of root's that says what only root may see.
+"""The privileged half of the broker, as sshd has one: a tiny process that says what else only root may see.
 
 It answers one kind of question, what the facts are about the ancestors of a process, and it judges none of them: the
-proof is made in the broker, which has an account of its own and could read neither executable nor sockets of an sshd.
+proof is made in the broker, which could read neither executable nor sockets of an sshd.
+
+It begins as root's and keeps the uid of the broker's account with CAP_SYS_PTRACE. A uid of its own would close little.
+By that capability it can have the broker's descriptors anyway, the record's among them. The broker, without it, can see
+nothing of the monitor; it can stop it, and gains no more by that than by not asking: what is not proven makes a login
+stricter, never looser.
 """
 
 import asyncio
@@ -10,6 +15,7 @@ import itertools
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -25,6 +31,7 @@ from secsign_gate.broker.facts_message import (
 )
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.processes import facts_about
+from secsign_gate.broker.tcp_sockets import can_ask
 from secsign_gate.core.ancestry import UnprovenError
 from secsign_gate.core.proof import Proof, prove
 from secsign_gate.errors import GateError
@@ -36,25 +43,26 @@ _MAX_AT_ONCE = 64  # questions under way; some 250 would fill the socket's buffe
 _READY = b"ready"
 
 
-def start_monitor() -> socket.socket:
-    """Start the monitor; return the broker's end of the socket pair, whose close ends it.
+def start_monitor(uid: int, gid: int) -> socket.socket:
+    """Start the monitor as `uid` and `gid`; return the broker's end of the socket pair, whose close ends it.
 
     Call it as root, before there is a thread, an event loop or a secret: the monitor is a fork of this process. Raises
     GateError.
     """
-    stream, _ = _start()
+    stream, _ = _start(uid, gid)
     return stream
 
 
-def _start() -> tuple[socket.socket, int]:
+def _start(uid: int, gid: int) -> tuple[socket.socket, int]:
     """Return the broker's end, and the monitor's pid."""
+    broker = os.getpid()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
         try:
             os.setsid()  # no terminal's signals, and after the second fork no terminal
             if os.fork() == 0:  # init buries the monitor; the broker has no children to look after
-                _run(theirs)
+                _run(theirs, broker, uid, gid)
         finally:
             os._exit(0)
     theirs.close()
@@ -72,8 +80,8 @@ def _start() -> tuple[socket.socket, int]:
     raise GateError(f"the broker's monitor did not start ({why or 'it ended'}); start the broker as root")
 
 
-def _run(stream: socket.socket) -> NoReturn:
-    """Be the monitor until the broker's end is closed."""
+def _run(stream: socket.socket, broker: int, uid: int, gid: int) -> NoReturn:
+    """Be the monitor of process `broker` until the broker's end is closed."""
     try:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):  # it ends with the broker
             signal.signal(number, signal.SIG_IGN)
@@ -82,10 +90,15 @@ def _run(stream: socket.socket) -> NoReturn:
         stream.setblocking(True)
         try:
             # Here, for the broker needs none of it.
-            from secsign_gate.broker.least_privilege import CAP_SYS_PTRACE, keep_only  # noqa: PLC0415
+            from secsign_gate.broker.least_privilege import (  # noqa: PLC0415
+                CAP_DAC_READ_SEARCH,
+                CAP_SYS_PTRACE,
+                keep_only,
+            )
 
             os.chdir("/")
-            keep_only(CAP_SYS_PTRACE, NAME)
+            for_listing = frozenset() if can_ask(broker) else frozenset({CAP_DAC_READ_SEARCH})
+            keep_only(for_listing | {CAP_SYS_PTRACE}, uid, gid, NAME)
         except OSError as error:
             stream.send(str(error.strerror).encode("ascii", "replace"))
         else:
@@ -125,9 +138,11 @@ def _answer(stream: socket.socket, message: bytes) -> None:
 class Monitor:
     """The broker's side of the monitor at the other end of `stream`. Made and used in one event loop."""
 
-    def __init__(self, stream: socket.socket) -> None:
+    def __init__(self, stream: socket.socket, when_ended: Callable[[], None] | None = None) -> None:
+        """`when_ended` is called, once, if the monitor ends before it is closed."""
         stream.setblocking(False)
         self._stream = stream
+        self._when_ended = when_ended
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[bytes]] = {}
@@ -196,6 +211,8 @@ class Monitor:
             answer = b""
         if not answer:
             self.close()
+            if self._when_ended is not None:
+                self._when_ended()
             return
         asked = self._asked.get(number_of(answer) or 0)
         if asked is not None and not asked.done():

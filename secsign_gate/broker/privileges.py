@@ -6,6 +6,7 @@ import resource
 
 from secsign_gate.errors import ConfigError, Problem
 
+NO_GROUP = 65534  # nogroup, or nobody, as the kernel's own overflow gid: no file is opened to it
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 
 

@@ -1,7 +1,8 @@
-"""From root's command line to a serving broker: sockets and the privileged half first, then root is given up."""
+"""From root's command line to a serving broker: the privileged half first, then the sockets, then root is given up."""
 
 import asyncio
 import os
+import pwd
 import socket
 import sys
 from typing import NoReturn
@@ -9,9 +10,10 @@ from typing import NoReturn
 from secsign_gate.broker.daemon import Daemon
 from secsign_gate.broker.listening import control_path, listen_for_doors, listen_for_root
 from secsign_gate.broker.monitor import start_monitor
-from secsign_gate.broker.privileges import account_of_broker, become, raise_descriptor_limit
+from secsign_gate.broker.privileges import NO_GROUP, account_of_broker, become, raise_descriptor_limit
 from secsign_gate.broker.service_manager import Notifier, listening_sockets
 from secsign_gate.config import load_settings
+from secsign_gate.config.reader import broker_account_named_in
 from secsign_gate.errors import ConfigError, Problem
 
 SOCKET_NAME = "secsign-gate.socket"  # what the unit calls it, see systemd/secsign-gate.socket
@@ -22,19 +24,32 @@ def start(path: str) -> None:
     if os.geteuid() != 0:
         problem = "the broker must be started by root, which it gives up at once"
         raise ConfigError([Problem("secsign-gate broker", 0, "", problem, "use sudo, or let systemd start it")])
-    settings = load_settings(path)
-    account = account_of_broker(settings.broker.account, path)
-    notifier = Notifier()
-    given = listening_sockets()
-    if set(given) - {SOCKET_NAME}:
-        what = f"sockets named {', '.join(sorted(given))} were passed"
-        raise ConfigError([Problem("sockets from the service manager", 0, "", what, f"pass {SOCKET_NAME} only")])
-    listener = given.get(SOCKET_NAME) or listen_for_doors(settings.broker.socket)
-    control = listen_for_root(control_path(settings.broker.socket))
-    raise_descriptor_limit()
-    monitor = start_monitor()
-    become(account)
-    asyncio.run(_serve(path, listener, control, monitor, notifier))
+    account = _account(path)
+    # Before the settings, for they hold a secret, and the monitor is a fork of this process. And not in the account's
+    # group, by which the file of that secret may be read.
+    with start_monitor(account.pw_uid, NO_GROUP) as monitor:
+        settings = load_settings(path)
+        if account_of_broker(settings.broker.account, path).pw_uid != account.pw_uid:
+            raise ConfigError([Problem(path, 0, "broker.account", "it was changed at this moment", "start again")])
+        notifier = Notifier()
+        given = listening_sockets()
+        if set(given) - {SOCKET_NAME}:
+            what = f"sockets named {', '.join(sorted(given))} were passed"
+            raise ConfigError([Problem("sockets from the service manager", 0, "", what, f"pass {SOCKET_NAME} only")])
+        listener = given.get(SOCKET_NAME) or listen_for_doors(settings.broker.socket)
+        control = listen_for_root(control_path(settings.broker.socket))
+        raise_descriptor_limit()
+        become(account)
+        asyncio.run(_serve(path, listener, control, monitor, notifier))
+
+
+def _account(path: str) -> pwd.struct_passwd:
+    """Return the account that the orders in `path` name, without reading anything secret. Raises ConfigError."""
+    try:
+        return account_of_broker(broker_account_named_in(path), path)
+    except ConfigError:
+        load_settings(path)  # if the orders are not usable, that is to be said, and not that a default is not there
+        raise
 
 
 def _end() -> NoReturn:

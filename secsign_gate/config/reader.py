@@ -51,6 +51,7 @@ from secsign_gate.trusted_file import read_trusted, read_trusted_lines
 
 DEFAULT_PATH = "/etc/secsign-gate/secsign-gate.toml"
 DEFAULT_SOCKET = "/run/secsign-gate/broker.sock"
+DEFAULT_ACCOUNT = "secsign-gate"  # made by systemd/sysusers.d/secsign-gate.conf
 DEFAULT_USERS_FILE = "users"  # beside the TOML
 
 Dialect = Literal["form", "rest"]
@@ -120,11 +121,25 @@ def broker_socket_named_in(path: str) -> str:
 
     For finding a broker that runs under older orders, never for obeying.
     """
+    return _broker_in(path).take("socket", absolute_file, DEFAULT_SOCKET)
+
+
+def broker_account_named_in(path: str) -> str:
+    """Return the account of the broker that the TOML file at `path` names; the default if that cannot be told.
+
+    It opens no other file, so that nothing secret is read. For becoming it once `load_settings` says the same.
+    """
+    return _broker_in(path).take("account", account_name, DEFAULT_ACCOUNT)
+
+
+def _broker_in(path: str) -> Table:
+    """Return the section of the broker, empty if the file is not usable."""
     try:
-        root = Table(Reading(path, text := read_trusted_lines(path)), (), parse_toml(path, text))
+        text = read_trusted_lines(path)
+        values = parse_toml(path, text)
     except ConfigError:
-        return DEFAULT_SOCKET
-    return root.table("broker").take("socket", absolute_file, DEFAULT_SOCKET)
+        text, values = "", {}
+    return Table(Reading(path, text), (), values).table("broker")
 
 
 def _absolute(path: str) -> str:
@@ -300,7 +315,7 @@ def _limits(table: Table) -> LimitSettings:
 def _broker(table: Table) -> BrokerSettings:
     settings = BrokerSettings(
         socket=table.take("socket", absolute_file, DEFAULT_SOCKET),
-        account=table.take("account", account_name, "secsign-gate"),
+        account=table.take("account", account_name, DEFAULT_ACCOUNT),
         connections_per_account=table.take("connections_per_account", whole_number(1, 10_000), 128),
         metrics=table.take("metrics", metrics_place, None),
     )

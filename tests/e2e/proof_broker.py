@@ -129,7 +129,7 @@ async def _serve(listener: socket.socket, monitors: socket.socket, executables: 
 
 def main() -> None:
     """Start the monitor, become nobody, and serve until standard input ends."""
-    monitors = start_monitor()
+    monitors = start_monitor(NOBODY, NOBODY)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(FOLDER / "socket"))
     (FOLDER / "socket").chmod(0o666)

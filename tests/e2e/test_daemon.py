@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ import drop_in
 import pytest
 from running_broker import SOCKET, RunningBroker
 
+from secsign_gate.broker.least_privilege import CAP_SYS_PTRACE
 from secsign_gate.core.verdict import Reason
 
 if TYPE_CHECKING:
@@ -248,12 +250,17 @@ def test_it_runs_as_an_account_of_its_own_and_keeps_no_privilege(broker: Running
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
-    serving = of(broker.pid)
-    assert serving["Uid"].split() == ["998"] * 4
-    assert serving["Gid"].split() == ["2101"] * 4
+    account = pwd.getpwnam("secsign-gate")
+    serving, monitor = of(broker.pid), of(broker.monitor)
+    assert serving["Uid"].split() == [str(account.pw_uid)] * 4
+    assert serving["Gid"].split() == [str(account.pw_gid)] * 4
     assert (serving["CapEff"], serving["CapPrm"]) == ("0" * 16, "0" * 16)
     assert serving["NoNewPrivs"] == "1"
-    assert of(broker.monitor)["Uid"].split() == ["0"] * 4
+    assert monitor["Uid"].split() == [str(account.pw_uid)] * 4
+    assert (
+        str(account.pw_gid) not in monitor["Gid"].split() + monitor["Groups"].split()
+    )  # files of that group are secret
+    assert (monitor["CapEff"], monitor["CapBnd"]) == (f"{1 << CAP_SYS_PTRACE:016x}", "0" * 16)
 
 
 def test_if_its_privileged_half_dies_nothing_is_covered_any_more(gate: Gate, broker: RunningBroker) -> None:

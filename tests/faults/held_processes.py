@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from secsign_gate.core.ancestry import Process
 
+NOBODY = 65534
 LONGEST_WAIT = 60.0  # seconds; a guard against hanging, never an expectation
 SYS_CLONE3 = 435  # on every architecture (include/uapi/asm-generic/unistd.h)
 
@@ -31,7 +32,7 @@ SYS_CLONE3 = 435  # on every architecture (include/uapi/asm-generic/unistd.h)
 @contextmanager
 def a_monitor() -> Iterator[tuple[socket.socket, int]]:
     """The broker's end of a real monitor, and its pid; the monitor has ended afterwards."""
-    stream, pid = monitor._start()
+    stream, pid = monitor._start(NOBODY, NOBODY)
     stream.settimeout(LONGEST_WAIT)
     with stream:
         yield stream, pid

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from held_processes import LONGEST_WAIT, a_monitor, has_ended
+from held_processes import LONGEST_WAIT, NOBODY, a_monitor, has_ended
 
 from secsign_gate.broker import monitor as monitor_module
 from secsign_gate.broker import processes
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the monitor is root's")
-NOBODY = 65534
 CAP_SYS_PTRACE_ONLY = "0000000000080000"
+NONE = "0000000000000000"
 
 
 @pytest.fixture
@@ -62,8 +62,10 @@ def status_of(pid: int) -> dict[str, str]:
 def test_the_monitor_has_one_capability_and_one_descriptor(started: tuple[socket.socket, int]) -> None:
     _, pid = started
     status = status_of(pid)
-    assert {status[name] for name in ("CapPrm", "CapEff", "CapBnd")} == {CAP_SYS_PTRACE_ONLY}
-    assert {status[name].strip("0") for name in ("CapInh", "CapAmb")} == {""}
+    assert {status[name] for name in ("CapPrm", "CapEff")} == {CAP_SYS_PTRACE_ONLY}
+    assert {status[name] for name in ("CapInh", "CapAmb", "CapBnd")} == {NONE}
+    assert {number for name in ("Uid", "Gid") for number in status[name].split()} == {str(NOBODY)}
+    assert status["Groups"] == ""
     assert status["NoNewPrivs"] == "1"
     assert status["Name"] == monitor_module.NAME
     descriptors = descriptors_of(pid)
@@ -74,7 +76,7 @@ def test_the_monitor_has_one_capability_and_one_descriptor(started: tuple[socket
 def test_it_ends_with_the_broker_and_not_before() -> None:
     code = (
         "import sys; from secsign_gate.broker.monitor import _start\n"
-        "stream, pid = _start(); print(pid, flush=True); sys.stdin.read()"
+        f"stream, pid = _start({NOBODY}, {NOBODY}); print(pid, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as broker:
         assert broker.stdout is not None
@@ -91,7 +93,7 @@ def test_it_does_not_start_without_root(capfd: pytest.CaptureFixture[str]) -> No
     if child == 0:
         os.setresuid(NOBODY, NOBODY, NOBODY)
         try:
-            monitor_module.start_monitor()
+            monitor_module.start_monitor(NOBODY, NOBODY)
         except GateError as error:
             print(error, flush=True)
         finally:
@@ -154,7 +156,7 @@ def test_a_defect_in_it_is_no_fact(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError(pid)
 
     monkeypatch.setattr(monitor_module, "facts_about", fail)
-    stream, pid = monitor_module._start()
+    stream, pid = monitor_module._start(NOBODY, NOBODY)
     with stream:
         for number in (1, 2):
             with pytest.raises(UnprovenError, match="ZeroDivisionError"):
@@ -184,7 +186,7 @@ def test_a_process_that_is_another_one_at_the_end_is_no_fact(
 
     assert facts_about(os.getpid()).chain[whose].pid == target
     monkeypatch.setattr(processes, "_identity", changing)
-    stream, pid = monitor_module._start()
+    stream, pid = monitor_module._start(NOBODY, NOBODY)
     with stream, pytest.raises(UnprovenError, match="another one"):
         ask(stream, os.getpid())
     assert has_ended(pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
 from ipaddress import ip_address
@@ -269,6 +270,22 @@ class Child:
         os.waitpid(self.pid, 0)
 
 
+@pytest.mark.usefixtures("host")
+def test_too_many_descriptors_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp_sockets, "_MAX_DESCRIPTORS", 1)
+    with pytest.raises(UnprovenError, match="more than 1 descriptors"):
+        sockets_of(os.getpid())
+
+
+@pytest.mark.usefixtures("host")
+def test_a_connection_is_found_behind_many_descriptors() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        far = fcntl.fcntl(listening.fileno(), fcntl.F_DUPFD_CLOEXEC, 1000)
+        listening.close()
+        with socket.socket(fileno=far):
+            assert sockets_of(os.getpid()).listens
+
+
 def test_too_much_to_look_through_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp_sockets, "_PIDFD_GETFD", NO_SUCH_SYSTEM_CALL)
     with socket.create_server(("127.0.0.1", 0)):
@@ -284,7 +301,7 @@ def test_a_host_that_answers_neither_way_proves_nothing(monkeypatch: pytest.Monk
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(tcp_sockets, "_PIDFD_GETFD", NO_SUCH_SYSTEM_CALL)
-    monkeypatch.setattr(tcp_sockets, "_table", refused)
+    monkeypatch.setattr(tcp_sockets, "_content", refused)
     with socket.create_server(("127.0.0.1", 0)), pytest.raises(UnprovenError, match="Permission denied"):
         sockets_of(os.getpid())
 

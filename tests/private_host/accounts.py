@@ -34,7 +34,7 @@ ACCOUNTS = (
 )
 GROUPS = {"operators": 2100, "secsign-gate": 2101}
 
-BROKER = 998  # the uid of the daemon's account
+BROKER = 899  # the uid of the daemon's account; Debian gives system uids from 999 downwards and from 100 upwards
 
 PASSWORD = "a-throw-away-password"  # everybody's, so that methods other than keys can be tried
 # openssl passwd -6 -salt privatehost "$PASSWORD"

@@ -21,7 +21,7 @@ from secsign_gate.config import (
     SshdSettings,
     load_settings,
 )
-from secsign_gate.config.reader import parse_settings, users_file_named_in
+from secsign_gate.config.reader import broker_account_named_in, parse_settings, users_file_named_in
 from secsign_gate.core.patterns import PatternList
 from secsign_gate.errors import ConfigError, Problem
 
@@ -326,3 +326,12 @@ def test_the_users_file_is_found_although_other_orders_are_wrong(toml: Path) -> 
     assert users_file_named_in(str(toml)) is None
     toml.write_text("users_file = \n")
     assert users_file_named_in(str(toml)) is None
+
+
+def test_the_account_of_the_broker_is_found_and_no_other_file_is_opened(toml: Path) -> None:
+    secrets = 'dialect = "rest"\nurl = "https://id.example.org/"\npin_account_file = "not-there"\n'
+    toml.write_text(f'[id_server]\n{secrets}[broker]\naccount = "gate"\nmetrics = 3\n')
+    assert broker_account_named_in(str(toml)) == "gate"
+    for unusable in ('[broker]\naccount = "root"\n', "broker = 3\n", "[broker]\n", "[broker\n"):
+        toml.write_text(unusable)
+        assert broker_account_named_in(str(toml)) == "secsign-gate"
