@@ -13,6 +13,7 @@ import drop_in
 import pytest
 from booted import SYSTEMD, UNITS, Booted, CannotBootError
 
+from secsign_gate.broker.least_privilege import CAP_SYS_PTRACE
 from secsign_gate.core.verdict import Reason
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 SERVICE = "secsign-gate.service"
 SOCKET = "secsign-gate.socket"
 PROGRAM = ("/opt/secsign-gate/bin/python3", "-I", "-m", "secsign_gate")
-CAP_SYS_PTRACE = 1 << 19
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,13 @@ def host(gate: Gate, systemd: Booted, tmp_path: Path, monkeypatch: pytest.Monkey
     systemd.run("systemctl", "daemon-reload")
 
 
+def drop_in_for(host: Booted, line: str) -> None:
+    """Add a line to [Service], as `systemctl edit` would."""
+    place = f"/run/systemd/system/{SERVICE}.d"
+    host.run("sh", "-c", f"mkdir -p {place} && printf '[Service]\\n%s\\n' '{line}' > {place}/more.conf")
+    host.run("systemctl", "daemon-reload")
+
+
 def records(host: Booted) -> list[dict[str, Any]]:
     """Return what `secsign-gate log` finds where the broker logs."""
     host.run("journalctl", "--sync")
@@ -83,15 +90,26 @@ def test_what_it_can_do_while_it_serves(host: Booted, gate: Gate) -> None:
     found = {}
     for pid in host.run("cat", f"/sys/fs/cgroup{group}/cgroup.procs").split():
         status = dict(re.findall(r"(?m)^(\w+):\s*(.*)$", host.run("cat", f"/proc/{pid}/status")))
-        found[pid] = (status["Uid"].split()[0] == "0", int(status["CapPrm"], 16), status["NoNewPrivs"])
+        found[pid] = (set(status["Uid"].split()), int(status["CapPrm"], 16), status["NoNewPrivs"])
+    account = {host.run("id", "-u", "secsign-gate").strip()}
     broker = host.show(SERVICE, "MainPID")
-    assert found.pop(broker) == (False, 0, "1")
+    assert found.pop(broker) == (account, 0, "1")
     ((monitor, rights),) = found.items()
-    assert rights == (True, CAP_SYS_PTRACE, "1")
+    assert rights == (account, 1 << CAP_SYS_PTRACE, "1")
     inside = [f"--target={monitor}", "--mount", "--"]
     for command in ("echo 1 > /proc/self/oom_score_adj", "echo x > /etc/x", "echo x > /usr/x"):
         assert "Read-only file system" in host.run("nsenter", *inside, "sh", "-c", command, check=False)
     assert host.run("nsenter", *inside, "ls", "/home", "/root").split() == ["/home:", "/root:"]
+
+
+@pytest.mark.parametrize("line", ["CapabilityBoundingSet=~CAP_DAC_READ_SEARCH", "SystemCallFilter=~pidfd_getfd"])
+def test_a_connection_is_proven_by_either_capability(gate: Gate, host: Booted, line: str) -> None:
+    """Where descriptors can be copied nothing is listed, and where none can the tables are read."""
+    gate.configure(policy={"exempt_networks": ["127.0.0.1"]})  # of what is not proven nothing is exempt
+    alice = gate.user("alice", secsign_id="alice")
+    drop_in_for(host, line)
+    host.run("systemctl", "start", SERVICE)
+    assert alice.ssh("echo proven").outcome()[:2] == (0, b"proven\n")
 
 
 def test_new_orders_by_reload(gate: Gate, host: Booted) -> None:
@@ -109,9 +127,7 @@ def test_new_orders_by_reload(gate: Gate, host: Booted) -> None:
 def test_one_that_is_killed_or_stopped_dead_is_started_again(gate: Gate, host: Booted) -> None:
     gate.configure(policy={"exempt_networks": ["127.0.0.1"]})
     alice = gate.user("alice", secsign_id="alice")
-    hurry = "/run/systemd/system/secsign-gate.service.d/hurry.conf"
-    host.run("sh", "-c", f"mkdir -p {Path(hurry).parent} && printf '[Service]\\nWatchdogSec=2s\\n' > {hurry}")
-    host.run("systemctl", "daemon-reload")
+    drop_in_for(host, "WatchdogSec=2s")
     host.run("systemctl", "start", SERVICE)
     host.run("kill", "-KILL", host.show(SERVICE, "MainPID"))
     assert alice.ssh("echo again").outcome()[:2] == (0, b"again\n")

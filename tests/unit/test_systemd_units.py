@@ -72,6 +72,8 @@ def test_what_cap_sys_ptrace_would_open_is_filtered() -> None:
     for call in ("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "process_madvise"):
         assert call not in listed or re.search(rf"^SystemCallFilter=~.*\b{call}\b", service, re.MULTILINE)
     assert setting(SERVICE, "Service", "ReadOnlyPaths") == "/proc"
+    # The one other capability that matters reads; with this one it would write what is root's after all.
+    assert "CAP_DAC_OVERRIDE" not in setting(SERVICE, "Service", "CapabilityBoundingSet")
 
 
 def test_the_monitor_may_ask_sockets() -> None:
