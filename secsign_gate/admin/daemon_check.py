@@ -35,25 +35,23 @@ class DaemonFound(NamedTuple):
     notes: list[str]
 
 
-_NONE = DaemonFound("none", "not set up; each login starts a broker of its own (--config)", [], [])
-
-
 def daemon_found(settings: Settings) -> DaemonFound:
-    """Look for a daemon under these orders. One is meant if they have a section [broker], or if one answers."""
+    """Look for a daemon under these orders. One is meant if they set something in [broker], or if its socket is there.
+
+    What would keep it from serving is a problem in the first case only: a socket may be left from a trial.
+    """
     place = f"at {settings.broker.socket}"
-    meant = "broker" in parse_toml(settings.path, read_trusted_lines(settings.path))
+    meant = bool(parse_toml(settings.path, read_trusted_lines(settings.path)).get("broker"))
+    if not meant and not Path(settings.broker.socket).is_socket():
+        return DaemonFound("none", "not set up; each login starts a broker of its own (--config)", [], [])
     problems = _problems(settings) if meant else []
     if os.geteuid() != 0:
-        if not meant and not Path(settings.broker.socket).is_socket():
-            return _NONE
         return DaemonFound("unknown", f"{place}; run this as root to learn whether it serves", problems, [])
     try:
         status = asyncio.run(asked(control_path(settings.broker.socket), {"request": "status"}))
         sentence = f"serving {place}, pid {status['pid']}, {len(status['waiting'])} waiting"
         return DaemonFound("serving", sentence, problems or _problems(settings), _notes(settings, status))
     except ControlError:
-        if not meant:
-            return _NONE
         note = f"doors that ask the daemon let nobody in until it serves: {_START}"
         return DaemonFound("silent", f"does not answer {place}", problems, [note])
     except (KeyError, TypeError):

@@ -20,6 +20,7 @@ from secsign_gate.errors import BrokerUnavailable
 
 MINIMAL = '[id_server]\ndialect = "form"\nurl = "https://id.example.org"\n'
 ALICE_KEY = "SHA256:PEwSdoGta4FL6IHBXTO+GPSvpm0NCzM+EuSLnhFc/VU"
+NO_DAEMON = "daemon: not set up; each login starts a broker of its own (--config)"
 ME = "root"  # an account that every host has
 PROGRAM = (sys.executable, "-m", "secsign_gate")
 
@@ -124,8 +125,17 @@ class TestCheck:
             "ID server: https://id.example.org (form)",
             "needs no approval: nobody",
             "recorded in: syslog authpriv",
-            "daemon: not set up; each login starts a broker of its own (--config)",
+            NO_DAEMON,
         ]
+
+    @pytest.mark.parametrize("section", ["[broker]\n", "[broker]\n#account = 'secsign-gate'\n"])
+    def test_an_empty_section_does_not_ask_for_a_daemon(self, folder: Path, section: str) -> None:
+        write(folder / "gate.toml", MINIMAL + section)
+        done = run("check", "--config", f"{folder}/gate.toml")
+        assert (done.returncode, done.stdout.splitlines()[5]) == (
+            0,
+            NO_DAEMON,
+        )
 
     def test_the_summary_names_every_exemption_and_no_password(self, folder: Path) -> None:
         write(
@@ -138,7 +148,7 @@ class TestCheck:
         (folder / "pin-account").write_text("gate:open sesame\n")
         (folder / "pin-account").chmod(0o600)
         done = run("check", "--config", f"{folder}/gate.toml")
-        assert done.stdout.splitlines()[2:-1] == [
+        assert done.stdout.splitlines()[2:5] == [
             "ID server: https://id.example.org (rest, PIN account gate)",
             "needs no approval: accounts backup; groups robots; network 192.0.2.0/24; command 'a\\t\\xfc' of nagios",
             "recorded in: syslog authpriv, /var/log/gate.jsonl",
