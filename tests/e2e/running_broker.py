@@ -117,3 +117,5 @@ class RunningBroker:
     def __exit__(self, *_: object) -> None:
         if not self._ended():
             self.kill(signal.SIGTERM)
+        for left in FOLDER.glob("*.sock"):  # the broker itself may not remove them; a host without a daemon has none
+            left.unlink()
