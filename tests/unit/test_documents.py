@@ -15,7 +15,6 @@ DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *sorted((CHECKOUT
 QUOTED = re.compile(r"^secsign-gate: .*$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 COMMAND = re.compile(r"(?:^|^[#$] |^ +|[/`])secsign-gate ([a-z][a-z-]+)", re.MULTILINE)
-UNIT = CHECKOUT / "systemd/secsign-gate.service"
 
 
 def asked(line: str) -> list[str]:
@@ -76,8 +75,3 @@ def test_commands_exist(document: Path) -> None:
 def test_the_readme_lists_every_command() -> None:
     table = re.findall(r"^\| `secsign-gate ([^|]+) \|", DOCUMENTS[0].read_text(), re.MULTILINE)
     assert {name for cell in table for name in re.findall(r"(?:^|`)([a-z-]+)", cell)} == _COMMANDS.keys()
-
-
-def test_the_exposure_level_is_that_of_the_unit() -> None:
-    stated = re.findall(r"exposure level (?:of )?(\d\.\d)", (CHECKOUT / "docs/operations.md").read_text())
-    assert stated == re.findall(r"says: exposure level (\d\.\d)", UNIT.read_text())
