@@ -14,7 +14,7 @@ from secsign_gate.config.reader import DEFAULT_PATH, broker_socket_named_in
 _BROKER_HELP = """Serve all logins of this host as a daemon: one approval covers all channels of an SSH connection.
 
 Start it as root; it gives up root at once, for the account in [broker] of the configuration, and keeps a helper that
-does nothing but read /proc.
+does nothing but tell it what the kernel knows of a process.
 
 \b
 Examples:
@@ -29,8 +29,8 @@ Doors ask it if the ForceCommand line says so, in place of --config:
 SIGHUP reads configuration and users file again; if they are not usable, the old ones stay in force, and `status` says
 so. SIGTERM refuses everybody who waits, withdraws their pushes and ends.
 
-Exit status: 0 once it was told to end, 1 if it could not start, 78 if the configuration, the account or the socket's
-folder is wrong.
+Exit status: 0 once it was told to end; 78 if the configuration, the account or the socket's folder is wrong; 75 if its
+helper did not start.
 """
 _STATUS_HELP = """Show what a running broker is doing: who waits, whose connections are approved, who was pushed how
 often, and how the ID servers are. Needs root.

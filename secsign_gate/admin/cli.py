@@ -32,7 +32,7 @@ Try it without touching sshd:
 \b
 Set it up:
   secsign-gate import-mapping secsignid.config --output /etc/secsign-gate/users
-  secsign-gate check                                         every mistake in the files, at once
+  secsign-gate check                                         every mistake in the files; is the daemon well?
   secsign-gate check --account alice --command uptime        what a login would meet
 
 \b
