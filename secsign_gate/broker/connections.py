@@ -5,6 +5,7 @@ logs in: a line that is edited later, or a group that is left, changes the next 
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 
 from secsign_gate.broker.audit_record import Certificate
 from secsign_gate.core.ancestry import SshdProcess
@@ -27,12 +28,13 @@ class Connection:
 
     def key_orders(self, auth_info: bytes) -> tuple[KeyOrders, Certificate | None] | None:
         """Return what the keys in `auth_info` allow, and their certificate, if that has been found out before."""
-        return self._orders.get(auth_info)
+        return self._orders.get(sha256(auth_info).digest())
 
     def add_key_orders(self, auth_info: bytes, orders: KeyOrders, certificate: Certificate | None) -> None:
         """Remember what the keys in `auth_info` allow."""
         if len(self._orders) < _MOST_ORDERS:
-            self._orders[auth_info] = orders, certificate
+            # What a door says may be long, and this is kept for as long as the connection lasts.
+            self._orders[sha256(auth_info).digest()] = orders, certificate
 
 
 class Connections:

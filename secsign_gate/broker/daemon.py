@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.connections import Connections
@@ -31,7 +32,10 @@ from secsign_gate.directory.users_file import Users, load_users
 from secsign_gate.errors import ConfigError
 from secsign_gate.wire import Answer
 
-STOP_SECONDS = 8.0  # for what is under way at the ID server: less than a service manager's patience
+STOP_SECONDS = 8.0  # for all that is under way at the ID server: less than a service manager's patience
+_MONITOR_ENDED = (
+    "the monitor has ended: no SSH connection can be proven, so each channel is asked for by itself; restart the broker"
+)
 KEEP_WARM_SECONDS = 20.0
 IN_USE_SECONDS = 900.0  # after a push; a host on which nobody logs in does not bother the ID server
 
@@ -43,7 +47,7 @@ class Daemon:
         """`path` is the configuration, `monitor` our end of the privileged half's socket. Raises ConfigError."""
         self._path = path
         self._notifier = notifier
-        self._monitor = Monitor(monitor)
+        self._monitor = Monitor(monitor, lambda: say(_MONITOR_ENDED))
         self.state = StateInMemory()
         connections = Connections(watch_end, self.state.forget_connection)
         self.kept = Kept(self.state, Proving(self._monitor, connections))
@@ -97,12 +101,12 @@ class Daemon:
         return World(settings, users, Recorder(Audit(settings.audit)), lambda: connected(settings), self.kept)
 
     def _visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Begin to serve one door."""
-        visit = asyncio.create_task(self._serve(reader, writer))
+        """Begin to serve one door, under the orders of this moment: they stay in force for it until it is gone."""
+        visit = self.world.follow(self._serve(reader, writer, self.world))
         self._visits.add(visit)
         visit.add_done_callback(self._visits.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
         """Serve one door, unless too many of its account are here."""
         try:
             peer = peer_of(writer.get_extra_info("socket"))
@@ -115,10 +119,10 @@ class Daemon:
         try:
             if self._stopping.is_set():
                 await door.answer(Answer(allowed=False, why=Reason.BROKER_STOPPING))
-            elif self._doors_of[peer.uid] > self.world.settings.broker.connections_per_account:
+            elif self._doors_of[peer.uid] > world.settings.broker.connections_per_account:
                 await door.answer(Answer(allowed=False, why=Reason.TOO_MANY_CONNECTIONS))
             else:
-                await serve(door, peer, self.world)
+                await serve(door, peer, world)
         finally:
             self._doors.discard(door)
             self._doors_of[peer.uid] -= 1
@@ -126,13 +130,15 @@ class Daemon:
             await door.close()
 
     async def _send_home(self) -> None:
-        """Refuse everybody who waits, withdraw what is on their phones."""
+        """Refuse everybody who waits, withdraw what is on their phones. Takes STOP_SECONDS at most."""
         for door in self._doors:
             door.give_up(Reason.BROKER_STOPPING)
-        if self._visits:
-            await asyncio.wait(self._visits, timeout=STOP_SECONDS)
-        self._closing.add(asyncio.create_task(self.world.aclose()))
-        await asyncio.wait(self._closing, timeout=STOP_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                if self._visits:
+                    await asyncio.wait(self._visits)
+                self._closing.add(asyncio.create_task(self.world.aclose()))
+                await asyncio.wait(self._closing)
 
     async def _keep_warm(self) -> None:
         """Keep a connection to the ID server while people log in, so that they do not wait for one to be made.

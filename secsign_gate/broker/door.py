@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from secsign_gate.core.verdict import Reason
@@ -117,10 +116,13 @@ class Door:
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait({self._listening})
+            self._listening = None  # its frames know this door: a circle, which would keep what was left unread
         self._writer.close()
-        with suppress(OSError, TimeoutError):  # a door that does not read its answer gets none
+        try:
             async with asyncio.timeout(LAST_WORD_SECONDS):
                 await self._writer.wait_closed()
+        except OSError as error:  # a door that does not read its answer, until the TimeoutError, gets none
+            _forget_the_way_of(error)
 
     async def _listen(self) -> None:
         """Take what the door sends until it leaves. A door that breaks the rules has left."""
@@ -134,8 +136,9 @@ class Door:
                 if isinstance(message, Left) and message.why in _WORDS_OF_A_DOOR:
                     said = Reason(message.why)
                 break
-        except (EOFError, OSError, WireError):
-            pass  # gone, or not to be talked with any more: the same to us
+        except (EOFError, OSError, WireError) as error:
+            # Gone, or not to be talked with any more: the same to us.
+            _forget_the_way_of(error)
         finally:
             if not self._gone.done():
                 self._gone.set_result(said)
@@ -148,8 +151,17 @@ class Door:
         try:
             self._writer.write(message.encode())
             await self._writer.drain()
-        except OSError:
-            pass  # `_listen` sees the same end of the stream and says so
+        except OSError as error:
+            # `_listen` sees the same end of the stream and says so.
+            _forget_the_way_of(error)
+
+
+def _forget_the_way_of(error: Exception) -> None:
+    """Break a circle: asyncio keeps an error with the stream, and the frames that it went through know the stream.
+
+    Else what a door has sent, which may be much, would stay until Python looks for circles, which may be long.
+    """
+    error.__traceback__ = None
 
 
 async def _result_of(future: "asyncio.Future[T]") -> T:

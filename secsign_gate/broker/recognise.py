@@ -134,6 +134,7 @@ async def _proven(case: Case, connection: SshConnection) -> tuple[SshdProcess | 
         proof = await case.proof
     except UnprovenError as error:
         case.unproven = str(error)
+        error.__traceback__ = None  # its frames keep the case, which keeps the error: a circle, and a claim is long
         return None, False
     if not is_same_connection(proof.connection, connection):
         raise UnrecognisedError(Reason.CLAIM_UNUSABLE, "SSH_CONNECTION is not that of the sshd which started this")
