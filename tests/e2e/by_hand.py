@@ -78,7 +78,7 @@ def door(
 
 
 def hasty_door(person: Person, *options: str) -> Login:
-    """Start a door that waits for a broker's words for a moment only, where a real one waits for half a minute."""
+    """Start a door that waits for a broker's words for a moment only, where a real one waits for seconds."""
     code = (
         f"import sys; sys.path.insert(0, {SITE_PACKAGES!r}); sys.argv[1:] = {list(options)!r}\n"
         "from secsign_gate.doors import ask_broker, force_command\n"

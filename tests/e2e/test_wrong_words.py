@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gate import Gate
 
 ORDERS = CONFIGURATION / "secsign-gate.toml"
+NOT_ROOTS = f"{SOCKETS}/broker.sock is not a socket of root's"
 
 # --- a broker that misbehaves -----------------------------------------------------------------------------------------
 
@@ -130,12 +131,23 @@ def test_key_files_that_are_no_files_are_passed_over(gate: Gate) -> None:
     [
         (lambda: shutil.rmtree(SOCKETS), ["No such file"]),
         ((SOCKETS / "broker.sock").unlink, ["No such file"]),
-        (lambda: ((SOCKETS / "broker.sock").unlink(), (SOCKETS / "broker.sock").touch()), ["no broker at"]),
+        (lambda: ((SOCKETS / "broker.sock").unlink(), (SOCKETS / "broker.sock").touch()), [NOT_ROOTS]),
+        (lambda: (SOCKETS / "broker.sock").symlink_to((SOCKETS / "broker.sock").rename("/tmp/hers")), [NOT_ROOTS]),
+        (lambda: os.chown(SOCKETS / "broker.sock", 2001, -1), [NOT_ROOTS]),
         (lambda: SOCKETS.chmod(0o777), [f"{SOCKETS} on the way to the broker is not root's alone"]),
         (lambda: os.chown(SOCKETS, 2001, -1), [f"{SOCKETS} on the way to the broker is not root's alone"]),
         (lambda: (SOCKETS / "broker.sock").chmod(0o600), ["Permission denied"]),
     ],
-    ids=["no folder", "no socket", "no socket but a file", "folder of everybody", "folder of the user", "not for her"],
+    ids=[
+        "no folder",
+        "no socket",
+        "no socket but a file",
+        "a link",
+        "a socket of the user's",
+        "folder of everybody",
+        "folder of the user",
+        "not for her",
+    ],
 )
 def test_a_broker_that_cannot_be_reached_is_never_replaced(
     gate: Gate, spoil: Callable[[], object], words: list[str]
