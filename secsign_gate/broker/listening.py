@@ -10,6 +10,7 @@ from secsign_gate.errors import ConfigError, Problem
 BACKLOG = 1024  # doors that may be knocking while the broker is busy with others
 _FOR_EVERYBODY = 0o666  # whoever connects is known by SO_PEERCRED
 _FOR_ROOT = 0o600
+_FOR_DOORS = 0o755
 _WRITABLE_BY_OTHERS = 0o022
 
 
@@ -46,7 +47,7 @@ def require_roots_folder(path: str) -> None:
 
 def _listen(path: str, mode: int) -> socket.socket:
     try:
-        Path(path).parent.mkdir(mode=0o755, exist_ok=True)
+        _make_folder(Path(path).parent)
         require_roots_folder(path)
         _clear(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,6 +57,13 @@ def _listen(path: str, mode: int) -> socket.socket:
     except OSError as error:
         raise _problem(path, f"the broker cannot listen there ({error.strerror})", "see to its folder") from None
     return listener
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder unless it is there: everybody may go in, for doors run as everybody, whatever the umask says."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(_FOR_DOORS)
 
 
 def _clear(path: str) -> None:

@@ -270,12 +270,14 @@ def test_if_its_privileged_half_dies_nothing_is_covered_any_more(gate: Gate, bro
     gate.phone("alice").accept()
     assert login.outcome().status == 0
     os.kill(broker.monitor, signal.SIGKILL)
+    broker.wait_for("the monitor has ended")
     again = alice.ssh("true", options=options)
     gate.phone("alice").accept()
     assert again.outcome().status == 0
     assert grounds(gate) == ["approved", "approved"]
     assert gate.records[1]["unproven"]
     assert broker.status()["monitor"] == "ended"
+    assert broker.said.count("the monitor has ended") == 1
 
 
 def test_without_a_broker_nobody_is_let_in_and_no_other_is_started(gate: Gate, broker: RunningBroker) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
+import stat
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import drop_in
 from gate import CONFIGURATION, PIN_ACCOUNT
-from running_broker import PROGRAM, SOCKET, RunningBroker
+from running_broker import FOLDER, PROGRAM, SOCKET, RunningBroker
 
 from secsign_gate.broker.monitor import NAME
 from secsign_gate.core.verdict import CONFIGURATION_ERROR
@@ -74,3 +77,18 @@ def test_an_account_that_is_not_there_is_told_after_what_else_is_wrong(gate: Gat
     assert done.returncode == CONFIGURATION_ERROR
     assert "push.wait_seconds" in done.stderr
     assert "nobody-here" not in done.stderr
+
+
+def test_everybody_may_go_in_to_the_socket_whatever_the_umask(gate: Gate) -> None:
+    gate.configure(policy={"exempt_accounts": "alice"})
+    gate.drop_in = drop_in.asking(str(SOCKET))
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    broker = RunningBroker()
+    before = os.umask(0o077)
+    try:
+        broker.start()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(FOLDER.stat().st_mode) == 0o755
+    assert gate.user("alice").ssh("echo in").outcome()[:2] == (0, b"in\n")
+    broker.kill()
