@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import asyncssh
 from gated_host import ADDRESS, GatedHost
+from running_simulator import RunningSimulator
 
 PATIENCE = 120.0
 AT_ONCE = 20  # handshakes under way together, so that none runs into sshd's LoginGraceTime
@@ -85,3 +86,11 @@ async def outputs_within(seconds: float, sessions: Sequence[Session]) -> list[by
     for task in late:
         task.cancel()
     return [task.result() if task in done else b"" for task in tasks]
+
+
+async def first_push(host: GatedHost, simulator: RunningSimulator, account: str) -> None:
+    """Let the broker load what it needs for its first push, so that this is not taken for what a login needs."""
+    async with connections(host, [account]) as opened:
+        sessions = await waiting_sessions(opened, 1, "true")
+        await asyncio.to_thread(simulator.accept, account)
+        await outputs_within(PATIENCE, sessions)
