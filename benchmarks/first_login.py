@@ -14,7 +14,7 @@ from typing import NamedTuple
 import login_duo
 from broker_daemon import DOOR_OF_DAEMON, BrokerDaemon
 from delay_line import FAR, DelayLine, round_trips
-from gated_host import DOOR, GatedHost, output_of, people
+from gated_host import DOOR, GatedHost, output_of, people, verdicts_since
 from orders import write_orders
 from report import Aim, Section, Table, median, say
 from running_simulator import RunningSimulator
@@ -24,12 +24,13 @@ ROUNDS = 8
 ROUND_TRIP_TIMES = (0.0, 0.030, 0.100)
 COUNTED = ROUND_TRIP_TIMES[1:]  # on a wire without length, what is sent together does not arrive together
 LATE_MS = 300
+RECORD_PRECISION = 0.002  # seconds; records have milliseconds
 QUIET = LATE_MS / 1000 + 0.2  # seconds; longer than any answer takes
 RELEASED = base64.b64encode(b"authsessionstate=3").decode()
 HOW = """Two network namespaces, joined by TUN devices and a process that passes packets on after a delay
 (`benchmarks/delay_line.py`); both ends are TCP of the kernel. The ID server accepts by itself, at once. Every login is
 the first of an SSH connection that stands already, so it is pushed. Round trips are counted in the packets on the wire,
-from when ssh asks for the session to when the shell runs; `time as round trips` is what a wire of 100 ms adds to the
+from when ssh asks for the session to the verdict's record, or to the shell where there is none; `time as round trips` is what a wire of 100 ms adds to the
 time, divided by 100 ms, so it has in it whatever waits for an acknowledgement. `warm` and `cold` are logins by way of
 the daemon, whose connection to the ID server stands, or was closed by the ID server a moment before. `embedded` starts
 a broker for the login, so that its connection is cold by nature. `none` is without a gate, and
@@ -66,7 +67,9 @@ class Wire:
             self._line.packets()
             begun = time.time()
             shell = float(output_of(command, "echo $EPOCHREALTIME"))
-        return Login(shell - begun, round_trips([one for one in self._line.packets() if begun <= one.at <= shell]))
+        # What follows the verdict keeps nobody waiting, though on a busy machine it may be over before the shell runs.
+        decided = min([shell, *(record["time"] + RECORD_PRECISION for record in verdicts_since(begun))])
+        return Login(shell - begun, round_trips([one for one in self._line.packets() if begun <= one.at <= decided]))
 
     def _keep_release_out(self) -> None:
         """Have the ID server answer late what nobody waits for: it is not to count where a shell starts slowly."""
