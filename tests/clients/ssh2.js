@@ -22,10 +22,15 @@ function heard(stream) {
 
 const base64 = (pieces) => Buffer.concat(pieces).toString("base64");
 
-async function run(client, command, data) {
-  const stream = await promised((done) => client.exec(command, done));
-  stream.end(data);
-  return heard(stream);
+// Listens before it returns to the loop: the end of a short command may have come in one piece with its beginning.
+function run(client, command, data) {
+  return new Promise((resolve, reject) =>
+    client.exec(command, (error, stream) => {
+      if (error) return reject(error);
+      resolve(heard(stream));
+      stream.end(data);
+    }),
+  );
 }
 
 async function copies(client) {
