@@ -29,11 +29,12 @@ from secsign_gate.broker.facts_message import (
     encode_question,
     number_of,
 )
+from secsign_gate.broker.known_sshds import KnownSshds
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.processes import facts_about
 from secsign_gate.broker.tcp_sockets import can_ask
 from secsign_gate.core.ancestry import UnprovenError
-from secsign_gate.core.proof import Proof, prove
+from secsign_gate.core.proof import Proof, known_by, prove
 from secsign_gate.errors import GateError
 
 PROOF_SECONDS = 2.0
@@ -146,6 +147,7 @@ class Monitor:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._known = KnownSshds()
         self._at_once = asyncio.Semaphore(_MAX_AT_ONCE)
         self._ended = False
         self._loop.add_reader(stream, self._receive)
@@ -155,8 +157,12 @@ class Monitor:
 
         Raises UnprovenError if it belongs to none, if it has ended, or if there is no answer within PROOF_SECONDS.
         """
+        known = self._known.proof_for(peer, executables)
+        if known is not None:
+            return known
         try:
-            async with asyncio.timeout(PROOF_SECONDS), self._at_once:
+            # Waiting for a turn is not counted: a crowd that comes at once is no reason to believe nobody.
+            async with self._at_once, asyncio.timeout(PROOF_SECONDS):
                 facts = decode_answer(await self._ask(peer.pid))
         except TimeoutError:
             raise UnprovenError(f"the monitor did not answer within {PROOF_SECONDS:.0f} s") from None
@@ -164,7 +170,11 @@ class Monitor:
             raise UnprovenError(f"process {peer.pid} has ended")
         if facts.chain and facts.chain[0].pid != peer.pid:
             raise UnprovenError("the monitor's answer is about another process; report this")
-        return prove(peer.uid, facts.chain, facts.sockets, executables)
+        proof = prove(peer.uid, facts.chain, facts.sockets, executables)
+        by_what = known_by(facts.chain, executables, proof)
+        if by_what is not None:
+            self._known.add(by_what)
+        return proof
 
     @property
     def is_running(self) -> bool:

@@ -27,7 +27,7 @@ def facts_about(pid: int) -> Facts:
     chain = ancestors(pid)
     sockets = {one.pid: tcp_sockets(one.pid) for one in chain[1:] if one.uid == ROOT and one.parent != 0}
     for before in chain:
-        if _identity(before.pid) != before._replace(executable=""):
+        if identity(before.pid) != before._replace(executable=""):
             raise UnprovenError(f"process {before.pid} became another one while it was looked at")
     return Facts(chain, sockets)
 
@@ -37,12 +37,12 @@ def process(pid: int) -> Process:
 
     Raises UnprovenError if there is no such process.
     """
-    identity = _identity(pid)
+    found = identity(pid)
     try:
         executable = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - a Path would tidy what the kernel says
     except OSError:  # a thread of the kernel has none, and others' need the right to trace them
-        return identity
-    return identity if len(os.fsencode(executable)) > MAX_EXECUTABLE else identity._replace(executable=executable)
+        return found
+    return found if len(os.fsencode(executable)) > MAX_EXECUTABLE else found._replace(executable=executable)
 
 
 def ancestors(pid: int) -> tuple[Process, ...]:
@@ -56,8 +56,8 @@ def ancestors(pid: int) -> tuple[Process, ...]:
     return tuple(chain)
 
 
-def _identity(pid: int) -> Process:
-    """Return process `pid` without its executable."""
+def identity(pid: int) -> Process:
+    """Return process `pid` without its executable. Raises UnprovenError if there is no such process."""
     try:
         stat = _STAT.match(_beginning(f"/proc/{pid}/stat"))
         uids = _UIDS.search(_beginning(f"/proc/{pid}/status"))

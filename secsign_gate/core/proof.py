@@ -66,6 +66,45 @@ def prove(
     )
 
 
+class Known(NamedTuple):
+    """A proof, and the two processes by which it can be recognised: the door's parent, and root's sshd above it.
+
+    Both without their executables, which are files that only root has seen. For root on 9.2 they are one process.
+    """
+
+    parent: Process
+    sshd: Process
+    executables: tuple[str, ...]
+    proof: Proof
+
+
+def known_by(chain: Sequence[Process], executables: tuple[str, ...], proof: Proof) -> Known | None:
+    """Return by what a further door of the connection that was just proven for `chain[0]` is recognised.
+
+    None unless its parent is of that sshd itself, as that of every door is which sshd started.
+    """
+    sshds = [process for process in chain if process.pid == proof.sshd.pid]
+    if len(chain) < len(("door", "sshd")) or not sshds or not _is_sshd(chain[1], executables):
+        return None
+    parent, sshd = chain[1]._replace(executable=""), sshds[0]._replace(executable="")
+    return Known(parent, sshd, executables, proof)
+
+
+def recognised(uid: int, door: Process, parent: Process, sshd: Process, known: Known) -> bool:
+    """Tell whether the proof in `known` holds for `door` as well, a process of `uid`.
+
+    `parent` and `sshd` are what is there now under the numbers of the known ones. The same processes as then (a number
+    that has passed on has another start time), in the same relation, and this door a child of theirs: it was this very
+    relation that was proven, and as long as all of them are there nothing can have changed it.
+    """
+    return (
+        (door.uid, door.effective_uid) == (uid, uid)
+        and door.parent == parent.pid
+        and door.start_time >= parent.start_time
+        and (parent, sshd) == (known.parent, known.sshd)
+    )
+
+
 def _check_links(chain: Sequence[Process]) -> None:
     """Refuse a chain that is none: a parent that is younger than its child has only inherited a process id."""
     if not chain:

@@ -263,20 +263,22 @@ def test_it_runs_as_an_account_of_its_own_and_keeps_no_privilege(broker: Running
     assert (monitor["CapEff"], monitor["CapBnd"]) == (f"{1 << CAP_SYS_PTRACE:016x}", "0" * 16)
 
 
-def test_if_its_privileged_half_dies_nothing_is_covered_any_more(gate: Gate, broker: RunningBroker) -> None:
-    (alice,) = reloaded(gate, broker, ("alice", "alice"))
-    options = master(alice)
+def test_if_its_privileged_half_dies_no_further_connection_is_covered(gate: Gate, broker: RunningBroker) -> None:
+    alice, bob = reloaded(gate, broker, ("alice", "alice"), ("bob", "bob"))
+    options, others = master(alice), master(bob)
     login = alice.ssh("true", options=options)
     gate.phone("alice").accept()
     assert login.outcome().status == 0
     os.kill(broker.monitor, signal.SIGKILL)
     broker.wait_for("the monitor has ended")
-    again = alice.ssh("true", options=options)
-    gate.phone("alice").accept()
-    assert again.outcome().status == 0
-    assert grounds(gate) == ["approved", "approved"]
-    assert gate.records[1]["unproven"]
     assert broker.status()["monitor"] == "ended"
+    assert alice.ssh("true", options=options).outcome().status == 0  # what was proven stays proven
+    for _ in range(2):
+        again = bob.ssh("true", options=others)
+        gate.phone("bob").accept()
+        assert again.outcome().status == 0
+    assert grounds(gate) == ["approved", "granted", "approved", "approved"]
+    assert ["unproven" in record for record in gate.records] == [False, False, True, True]
     assert broker.said.count("the monitor has ended") == 1
 
 

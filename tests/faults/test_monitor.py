@@ -173,7 +173,7 @@ def test_a_process_that_is_another_one_at_the_end_is_no_fact(
     monkeypatch: pytest.MonkeyPatch, changed: str, whose: int
 ) -> None:
     """As if its number had passed on between the two readings."""
-    read = processes._identity
+    read = processes.identity
     readings: dict[int, int] = {}
     target = (os.getpid(), os.getppid())[whose]
 
@@ -185,7 +185,7 @@ def test_a_process_that_is_another_one_at_the_end_is_no_fact(
         return found
 
     assert facts_about(os.getpid()).chain[whose].pid == target
-    monkeypatch.setattr(processes, "_identity", changing)
+    monkeypatch.setattr(processes, "identity", changing)
     stream, pid = monitor_module._start(NOBODY, NOBODY)
     with stream, pytest.raises(UnprovenError, match="another one"):
         ask(stream, os.getpid())
