@@ -30,10 +30,13 @@ SESSION = re.compile(r"Starting session: forced-command")
 def alice(gate: Gate) -> Iterator[Person]:
     """Somebody whose logins ask the daemon. Her ssh keeps one connection, as ssh_config(5) has it for many people."""
     gate.drop_in = drop_in.asking(str(SOCKET))
+    # Ten forks at one host are ten channels at once, sshd's default. One more, because one is slow to close, and ssh
+    # opens a second connection, which is a second tap, and right.
+    gate.more_settings = f"MaxSessions {4 * FORKS}"
     person = gate.user("alice", secsign_id="alice")
     with RunningBroker():
         server = gate.sshd
-        one = f"    ControlMaster auto\n    ControlPersist 60\n    ControlPath {person.client.folder}/mux\n"
+        one = f"    ControlMaster auto\n    ControlPersist 600\n    ControlPath {person.client.folder}/mux\n"
         person.client.knows("server", server.address, server.port, f"    User alice\n{one}")
         yield person
 
