@@ -9,12 +9,13 @@ import posix
 import pwd
 import sys
 
-from secsign_gate.errors import NothingToExec
-from secsign_gate.wire import Answer
+from secsign_gate.ask_and_answer import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from secsign_gate.errors import NothingToExec
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it (POSIX, Exit Status for Commands)
 
@@ -43,15 +44,21 @@ _FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP"
 _FROM_THE_GATE = frozenset((b"SSH_ORIGINAL_COMMAND", b"SSH_USER_AUTH"))
 
 
-def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
-    """Exec what `answer` orders. `environ` is the block that this process was started with.
+def own_account() -> pwd.struct_passwd | None:
+    """Return the account that this process runs as; look for it while the broker does, for it may take its time."""
+    try:
+        return pwd.getpwuid(posix.getuid())
+    except KeyError:
+        return None
+
+
+def hand_over(answer: Answer, environ: list[bytes], account: pwd.struct_passwd | None) -> "NoReturn":
+    """Exec what `answer` orders as `account`. `environ` is the block that this process was started with.
 
     Raises NothingToExec if that fails; ~/.ssh/rc has run by then, and the greeting has been shown.
     """
-    try:
-        account = pwd.getpwuid(posix.getuid())
-    except KeyError:
-        raise NothingToExec(f"no account has the uid {posix.getuid()}", _NOT_FOUND) from None
+    if account is None:
+        raise _nothing_to_exec(f"no account has the uid {posix.getuid()}", _NOT_FOUND)
     shell = in_bytes(account.pw_shell) or b"/bin/sh"  # passwd(5)
     home = in_bytes(account.pw_dir)
     variables = dict(_split(entry) for entry in environ_for(answer, environ, home, shell))
@@ -73,7 +80,13 @@ def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)  # there are words to be said yet, and perhaps nobody to listen
         name = program.decode("ascii", "backslashreplace")
         status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-        raise NothingToExec(f"cannot run {name} ({error.strerror})", status) from None
+        raise _nothing_to_exec(f"cannot run {name} ({error.strerror})", status) from None
+
+
+def _nothing_to_exec(sentence: str, exit_status: int) -> "NothingToExec":
+    from secsign_gate.errors import NothingToExec  # noqa: PLC0415 - nearly always there is something
+
+    return NothingToExec(sentence, exit_status)
 
 
 def _greet(answer: Answer, account: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
@@ -84,10 +97,11 @@ def _greet(answer: Answer, account: bytes, home: bytes, environ: dict[bytes, byt
 
 
 def _run_user_rc(answer: Answer, shell: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
-    if answer.user_rc:
+    script = home + b"/.ssh/rc"
+    if answer.user_rc and posix.access(script, posix.F_OK):
         from secsign_gate.doors.user_rc import run_user_rc  # noqa: PLC0415 - few have one
 
-        run_user_rc(shell, home, environ)
+        run_user_rc(script, shell, environ)
 
 
 def _program(answer: Answer, shell: bytes) -> tuple[bytes, list[bytes]]:

@@ -3,16 +3,13 @@
 import posix
 
 
-def run_user_rc(shell: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
-    """Run it as sshd does: `/bin/sh rc` by the login shell, input at its end, output the session's; its end ignored.
+def run_user_rc(script: bytes, shell: bytes, environ: dict[bytes, bytes]) -> None:
+    """Run `script` as sshd does: `/bin/sh rc` by the login shell, input at its end, output the session's.
+
+    How it ends is of no matter.
 
     There is no X11 authority to read on standard input: X11 forwarding is closed where this gate stands.
     """
-    script = home + b"/.ssh/rc"
-    try:
-        posix.stat(script)
-    except OSError:
-        return
     reading, writing = posix.pipe()
     posix.close(writing)
     command = shell + b" -c '/bin/sh " + script + b"'"

@@ -81,9 +81,10 @@ def hasty_door(person: Person, *options: str) -> Login:
     """Start a door that waits for a broker's words for a moment only, where a real one waits for seconds."""
     code = (
         f"import sys; sys.path.insert(0, {SITE_PACKAGES!r}); sys.argv[1:] = {list(options)!r}\n"
-        "from secsign_gate.doors import ask_broker, force_command\n"
-        "ask_broker._FIRST_WORD = ask_broker._GRACE = ask_broker._PATIENCE = ask_broker._TICK = 0.1\n"
-        "force_command.main()"
+        "from secsign_gate.doors import ask_broker, main, wait_for_broker\n"
+        "ask_broker._FIRST_WORD = wait_for_broker._GRACE = 0.1\n"
+        "wait_for_broker._PATIENCE = wait_for_broker._TICK = 0.1\n"
+        "main()"
     )
     variables = environment(person, "touch ~/proof")
     return person.run(*as_account(person.account, variables, PYTHON, "-I", "-S", "-c", code))

@@ -10,7 +10,8 @@ import random
 import fuzzing
 
 from secsign_gate import wire
-from secsign_gate.doors.ask_broker import _take_message
+from secsign_gate.doors.ask_broker import answer_in
+from secsign_gate.doors.wait_for_broker import take_message
 from secsign_gate.errors import WireError
 
 PATH = b"/home/alice/.ssh/authorized_keys"
@@ -71,7 +72,8 @@ def one(data: bytes) -> tuple[str, ...]:
     while True:
         before = len(received)
         try:
-            message = _take_message(received)
+            at_once = answer_in(bytes(received))
+            message = take_message(received)
         except WireError as error:
             sentence = str(error)
             assert sentence.isprintable()
@@ -81,6 +83,8 @@ def one(data: bytes) -> tuple[str, ...]:
             return (*outcome, f"{min(len(received), wire.HEADER)} left")
         taken = data[len(data) - before : len(data) - len(received)]
         assert message.encode() == taken
+        assert (at_once is not None) == isinstance(message, wire.Answer)
+        assert at_once is None or at_once.encode() == taken
         outcome.append(_shape(message))
 
 

@@ -19,12 +19,12 @@ def test_the_target_notices_a_reader_that_crashes(monkeypatch: pytest.MonkeyPatc
     def crash(_frame: bytes) -> None:
         raise ValueError("not a WireError")
 
-    monkeypatch.setattr("secsign_gate.doors.ask_broker.decode", crash)
+    monkeypatch.setattr("secsign_gate.doors.wait_for_broker.decode", crash)
     with pytest.raises(ValueError, match="not a WireError"):
         fuzz_wire.one(fuzz_wire.SEEDS[0])
 
 
 def test_the_target_notices_a_reader_that_misreads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secsign_gate.doors.ask_broker.decode", lambda _frame: wire.Left(why="somebody"))
+    monkeypatch.setattr("secsign_gate.doors.wait_for_broker.decode", lambda _frame: wire.Left(why="somebody"))
     with pytest.raises(AssertionError):
         fuzz_wire.one(fuzz_wire.SEEDS[0])

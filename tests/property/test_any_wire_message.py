@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from secsign_gate import wire
 from secsign_gate.broker.door import Door
-from secsign_gate.doors.ask_broker import _take_message
+from secsign_gate.doors.ask_broker import answer_in
+from secsign_gate.doors.wait_for_broker import take_message
 from secsign_gate.errors import WireError
 
 octets = st.binary(max_size=60)
@@ -81,10 +82,19 @@ def test_messages_arrive_in_order_however_the_stream_is_cut(sent: list[wire.Mess
     received, arrived = bytearray(), []
     for start, end in zip([0, *ends], ends, strict=False):
         received += stream[start:end]
-        while message := _take_message(received):
+        while message := take_message(received):
             arrived.append(message)
     assert [facts(message) for message in arrived] == [facts(message) for message in sent]
     assert received == b""
+
+
+@given(messages, st.binary(max_size=20), st.integers(0, 400))
+def test_an_answer_is_known_at_once_whatever_follows_it(first: wire.Message, rest: bytes, cut: int) -> None:
+    stream = first.encode()
+    whole, part = answer_in(stream + rest), answer_in(stream[: min(cut, len(stream) - 1)])
+    assert part is None
+    assert (whole is not None) == isinstance(first, wire.Answer)
+    assert whole is None or facts(whole) == facts(first)
 
 
 @given(st.binary(max_size=200) | messages.flatmap(lambda message: st.just(message.encode()[wire.HEADER :])))

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from secsign_gate import doors
 from secsign_gate.config.reader import DEFAULT_PATH
-from secsign_gate.doors import force_command
 
 CHECKOUT = Path(__file__).parents[2]
 
 
 def test_the_door_names_the_file_that_the_reader_takes():
-    assert force_command.DEFAULT_CONFIG == DEFAULT_PATH
-    assert force_command.CommandLine([]).config == DEFAULT_PATH
+    assert doors.DEFAULT_CONFIG == DEFAULT_PATH
+    assert doors.CommandLine([]).config == DEFAULT_PATH
 
 
 def test_the_doors_own_words_name_it():
-    assert DEFAULT_PATH in inspect.getdoc(force_command)
+    assert DEFAULT_PATH in inspect.getdoc(doors)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])

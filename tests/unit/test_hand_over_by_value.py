@@ -85,11 +85,11 @@ def test_program_and_arguments_are_sshds(orders: dict[str, Any], program: bytes,
 def test_what_cannot_be_run_is_said_and_nothing_kills_who_says_it(program: str, status: int, sentence: str) -> None:
     code = (
         "import os\n"
-        "from secsign_gate.doors.hand_over import hand_over\n"
+        "from secsign_gate.doors.hand_over import hand_over, own_account\n"
         "from secsign_gate.errors import NothingToExec\n"
         "from secsign_gate.wire import Answer\n"
         "try:\n"
-        f"    hand_over(Answer(allowed=True, why='', program=({program.encode()!r},)), [])\n"
+        f"    hand_over(Answer(allowed=True, why='', program=({program.encode()!r},)), [], own_account())\n"
         "except NothingToExec as error:\n"
         "    reading, writing = os.pipe()\n"
         "    os.close(reading)\n"

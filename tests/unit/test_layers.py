@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import secsign_gate
+from secsign_gate.wire import Answer, Progress
 
 PACKAGE = Path(secsign_gate.__file__).parent
 STDLIB = sys.stdlib_module_names
@@ -16,7 +17,7 @@ STDLIB = sys.stdlib_module_names
 # For each place: which of our modules, and which of others', it may import. Lazy imports inside functions count too.
 OURS = {
     "core": ("core", "errors"),
-    "doors": ("doors", "wire", "errors", "core.verdict", "terminal"),
+    "doors": ("doors", "ask_and_answer", "wire", "errors", "core.verdict", "terminal"),
     "terminal": ("terminal", "core.verdict", "wire"),
     "broker": ("broker", "core", "wire", "errors", "config", "trusted_file", "id_server", "directory"),
     "id_server": ("id_server", "core", "errors", "config"),
@@ -24,7 +25,8 @@ OURS = {
     "config": ("config", "core", "errors", "trusted_file"),
     "admin": ("admin", "core", "errors", "config", "trusted_file", "directory", "id_server", "broker", "wire"),
     "simulator": ("simulator",),
-    "wire.py": ("errors",),
+    "wire.py": ("ask_and_answer", "errors"),
+    "ask_and_answer.py": ("errors",),
     "errors.py": (),
     "trusted_file.py": ("errors",),
     "__init__.py": (),
@@ -103,29 +105,55 @@ def loaded_by(code):
     return set(run.stdout.split())
 
 
-TO_ASK = {
-    "secsign_gate", "secsign_gate.doors", "secsign_gate.doors.ask_broker", "secsign_gate.doors.force_command",
-    "secsign_gate.errors", "secsign_gate.wire",
+PROGRESS = Progress(
+    stage="pushed",
+    place=0,
+    account="alice",
+    host="web1",
+    secsign_id="alice",
+    seconds_left=60,
+    wants="a shell",
+    phone_text="",
+    access_pass=b"",
+    speak=True,
+)
+TO_KNOCK = {"secsign_gate", "secsign_gate.doors", "_socket"}
+TO_ASK = {"secsign_gate.ask_and_answer", "secsign_gate.doors.ask_broker"}
+TO_OBEY = {"secsign_gate.doors.hand_over", "pwd", "select"}  # while the broker looks into the question
+FOR_WORDS = {
+    "secsign_gate.doors.wait_for_broker", "secsign_gate.doors.waiting", "secsign_gate.errors", "secsign_gate.terminal",
+    "secsign_gate.terminal.words", "secsign_gate.wire",
 }  # fmt: skip
-TO_OBEY = {"secsign_gate.doors.hand_over"}  # while the broker looks into the question
-THE_DOOR = TO_ASK | TO_OBEY
-BUILT_IN = {"_socket", "_stat", "select"}
 
 
-def test_the_door_loads_exactly_this_before_anybody_has_to_wait():
-    assert loaded_by("import secsign_gate.doors.force_command") == TO_ASK | BUILT_IN
-    whole = "import secsign_gate.doors.force_command, secsign_gate.doors.hand_over"
-    assert loaded_by(whole) == THE_DOOR | BUILT_IN | {"pwd"}
+def loaded_to_obey(*said):
+    """Return which modules a door has loaded when it becomes a shell, after these messages of a broker."""
+    words = b"".join(message.encode() for message in said)
+    return loaded_by(
+        "import secsign_gate.doors\n"
+        "ours, theirs = sys.modules['_socket'].socketpair()\n"
+        f"theirs.sendall({words!r})\n"
+        "secsign_gate.doors._knock = lambda _: ours\n"
+        "sys.argv[1:] = ['--broker', '/the/socket']\n"
+        "def execve(*_):\n"
+        "    print(*sorted(set(sys.modules) - before), flush=True)\n"
+        "    sys.modules['posix']._exit(0)\n"
+        "sys.modules['posix'].execve = execve\n"
+        "secsign_gate.doors.main()"
+    )
 
 
-FOR_WORDS = {"secsign_gate.doors.waiting", "secsign_gate.terminal", "secsign_gate.terminal.words"}
+def test_the_door_loads_exactly_this_before_it_knocks():
+    assert loaded_by("import secsign_gate.doors") == TO_KNOCK
+
+
+def test_who_has_a_grant_loads_exactly_this():
+    assert loaded_to_obey(Answer(allowed=True, why="granted")) == TO_KNOCK | TO_ASK | TO_OBEY
 
 
 def test_who_waits_without_a_terminal_loads_only_words_more():
-    ours = {name for name in loaded_by(
-                "import secsign_gate.doors.force_command, secsign_gate.doors.hand_over, secsign_gate.doors.waiting")
-            if name.startswith("secsign_gate")}  # fmt: skip
-    assert ours == THE_DOOR | FOR_WORDS
+    loaded = loaded_to_obey(PROGRESS, Answer(allowed=True, why="approved"))
+    assert loaded == TO_KNOCK | TO_ASK | TO_OBEY | FOR_WORDS
 
 
 def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
