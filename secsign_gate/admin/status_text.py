@@ -5,11 +5,17 @@ from typing import Any
 
 import click
 
+from secsign_gate.admin.record_view import plain
+
 _INDENT = "  "
 
 
 def status_text(status: dict[str, Any]) -> str:
-    """Return `status` (broker/control.py) in lines, with colours that click takes away where there is no terminal."""
+    """Return `status` (broker/control.py) in lines, with colours that click takes away where there is no terminal.
+
+    Nothing in it is trusted to be printable: doors are asked by anybody.
+    """
+    status = _plain(status)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status["started_at"]))
     sections = [
         [f"broker {status['version']}, pid {status['pid']}, since {since}, {status['connections']} SSH connections"],
@@ -21,6 +27,18 @@ def status_text(status: dict[str, Any]) -> str:
         _section("verdicts since the start", [_verdict(one) for one in status["verdicts"]]),
     ]
     return "\n".join("\n".join(lines) for lines in sections if lines)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            return plain(value)
+        case dict():
+            return {name: _plain(one) for name, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case _:
+            return value
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

@@ -7,7 +7,9 @@ logs in: a line that is edited later, or a group that is left, changes the next 
 from collections.abc import Callable
 from hashlib import sha256
 
+from secsign_gate.broker.account_lookup import AccountLookUps
 from secsign_gate.broker.audit_record import Certificate
+from secsign_gate.broker.threads import ThreadsByAccount
 from secsign_gate.core.ancestry import SshdProcess
 from secsign_gate.core.key_restriction import KeyOrders
 from secsign_gate.core.login import Account
@@ -18,7 +20,7 @@ Watch = Callable[[SshdProcess, Callable[[], None]], Callable[[], None]]
 
 
 class Connection:
-    """What is known of one SSH connection: its account, once somebody has looked it up, and what its keys allow."""
+    """What is known of one SSH connection and uid: the account, once somebody has looked it up, what its keys allow."""
 
     __slots__ = ("_orders", "account")
 
@@ -38,23 +40,29 @@ class Connection:
 
 
 class Connections:
-    """The SSH connections that are known. `watch` calls back when a process has ended; `ended` is told of each end."""
+    """The SSH connections that are known. `watch` calls back when a process has ended; `ended` is told of each end.
+
+    `accounts` finds out whose they are, `threads` are for what else it takes long to find out.
+    """
 
     def __init__(self, watch: Watch, ended: Callable[[SshdProcess], None]) -> None:
         self._watch = watch
         self._ended = ended
-        self._known: dict[SshdProcess, Connection] = {}
+        self.threads = ThreadsByAccount()
+        self.accounts = AccountLookUps(self.threads)
+        self._known: dict[SshdProcess, dict[int, Connection]] = {}
         self._stop_watching: dict[SshdProcess, Callable[[], None]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def of(self, sshd: SshdProcess) -> Connection:
-        """Return what is known of the connection that `sshd` holds; from now on its end is watched for."""
+    def of(self, sshd: SshdProcess, uid: int) -> Connection:
+        """Return what is known of `uid` on the connection that `sshd` holds; from now on its end is watched for."""
         known = self._known.get(sshd)
         if known is not None:
-            return known
-        made = self._known[sshd] = Connection()
+            return known.setdefault(uid, Connection())
+        made = Connection()
+        self._known[sshd] = {uid: made}
         stop = self._watch(sshd, lambda: self._forget(sshd))
         if sshd in self._known:
             self._stop_watching[sshd] = stop

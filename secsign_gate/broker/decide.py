@@ -62,6 +62,7 @@ async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door,
                 seconds_left = push.deadline - world.clock()
                 await door.tell(case.progress(push, seconds_left, world.host, speak=settings.messages.before))
             await door.unless_it_leaves(push.news_after(changes))
+        door.require_presence()
     except DoorLeftError:
         case.leave_push()  # a push that nobody waits for is withdrawn at once, not once this is on record
         raise

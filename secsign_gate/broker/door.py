@@ -70,9 +70,13 @@ class Door:
         await self._send(progress)
 
     async def answer(self, answer: Answer) -> None:
-        """Say how the login ends."""
+        """Say how the login ends. A door that takes no word for too long is gone."""
         self._answered = True
-        await self._send(answer)
+        try:
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await self._send(answer)
+        except TimeoutError:
+            self._writer.transport.abort()
 
     async def unless_it_leaves(self, work: Coroutine[None, None, T]) -> T:
         """Return the result of `work`; stop it and raise DoorLeftError if the door leaves before or meanwhile."""
@@ -122,6 +126,7 @@ class Door:
             async with asyncio.timeout(LAST_WORD_SECONDS):
                 await self._writer.wait_closed()
         except OSError as error:  # a door that does not read its answer, until the TimeoutError, gets none
+            self._writer.transport.abort()
             _forget_the_way_of(error)
 
     async def _listen(self) -> None:

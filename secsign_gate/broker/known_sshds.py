@@ -38,5 +38,4 @@ class KnownSshds:
             now = identity(known.parent.pid), identity(known.sshd.pid)
             if recognised(peer.uid, door, *now, known) and peer.is_there():  # is_there: the number is still the peer's
                 return known.proof
-            del self._by_parent[known.parent.pid]
         return None

@@ -18,6 +18,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
+from weakref import WeakValueDictionary
 
 from secsign_gate.broker.facts_message import (
     MAX_ANSWER,
@@ -37,10 +38,12 @@ from secsign_gate.core.ancestry import UnprovenError
 from secsign_gate.core.proof import Proof, known_by, prove
 from secsign_gate.errors import GateError
 
-PROOF_SECONDS = 2.0
+PROOF_SECONDS = 2.0  # for an answer to a question that was sent
+TURN_SECONDS = 4.0  # until then, with the answer; doors give up after six
 NAME = "secsign-monitor"  # in `ps -o comm`, which has 15 characters
 _START_SECONDS = 10.0
 _MAX_AT_ONCE = 64  # questions under way; some 250 would fill the socket's buffer
+_MAX_OF_ONE = 8  # of one uid: who knocks without end is in nobody's way but their own
 _READY = b"ready"
 
 
@@ -148,6 +151,7 @@ class Monitor:
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._known = KnownSshds()
+        self._of_one: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
         self._at_once = asyncio.Semaphore(_MAX_AT_ONCE)
         self._ended = False
         self._loop.add_reader(stream, self._receive)
@@ -160,12 +164,13 @@ class Monitor:
         known = self._known.proof_for(peer, executables)
         if known is not None:
             return known
+        of_this_uid = self._of_one.setdefault(peer.uid, asyncio.Semaphore(_MAX_OF_ONE))
         try:
-            # Waiting for a turn is not counted: a crowd that comes at once is no reason to believe nobody.
-            async with self._at_once, asyncio.timeout(PROOF_SECONDS):
+            # A crowd that comes at once waits for its turn, but no longer than its doors do for a word.
+            async with asyncio.timeout(TURN_SECONDS), of_this_uid, self._at_once, asyncio.timeout(PROOF_SECONDS):
                 facts = decode_answer(await self._ask(peer.pid))
         except TimeoutError:
-            raise UnprovenError(f"the monitor did not answer within {PROOF_SECONDS:.0f} s") from None
+            raise UnprovenError("the monitor did not answer in time") from None
         if not peer.is_there():  # else what was read under its number may be another's
             raise UnprovenError(f"process {peer.pid} has ended")
         if facts.chain and facts.chain[0].pid != peer.pid:

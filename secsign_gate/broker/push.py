@@ -6,6 +6,7 @@ turn only after this one is off the phone: the ID server suspends the first of t
 """
 
 import asyncio
+from contextlib import suppress
 
 from secsign_gate.broker.state import Turn
 from secsign_gate.broker.world import World
@@ -13,11 +14,12 @@ from secsign_gate.core.approval import Approval, next_look, observe, opened, ref
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest, StateReport
 from secsign_gate.core.grant import Coverage
 from secsign_gate.core.push_limits import refusal
-from secsign_gate.core.verdict import Reason, Verdict, refuse
+from secsign_gate.core.verdict import Reason, Refuse, Verdict, refuse
 from secsign_gate.errors import IdServerError, IdServerUnreachable
 
 # Nobody is pushed who is known to have left (law 9); what the door has said by now is heard within this time.
 LAST_CALL_SECONDS = 0.005
+LAST_LOOK_SECONDS = 2.0
 
 
 class Push:
@@ -98,6 +100,7 @@ class Push:
         self._tell("asking", world.clock() + seconds)
         id_server = world.id_server  # an embedded broker loads the client's libraries here
         await asyncio.sleep(LAST_CALL_SECONDS)
+        world.kept.pushes += 1
         world.kept.last_push_at = world.clock()
         world.state.pushed(self.account, secsign_id, world.clock(), limits)
         opening = asyncio.create_task(id_server.open(self.request))
@@ -116,7 +119,27 @@ class Push:
         except IdServerError as error:
             self._end(refusal_for(error))
         finally:
-            await world.tidied(opening, approval)
+            await self._taken_off_the_phone(opening, approval)
+
+    async def _taken_off_the_phone(self, opening: "asyncio.Task[AuthSession]", approval: Approval | None) -> None:
+        """Withdraw or dispose of the auth session. What the phone has said by then is remembered, though nobody waits.
+
+        Else who has a key, and leaves before each look, could have a phone pushed again and again, denied or not.
+        """
+        try:
+            if approval is not None and approval.verdict is None:
+                approval = await self._looked_at_once_more(approval)
+        finally:
+            await self._world.tidied(opening, approval)
+
+    async def _looked_at_once_more(self, approval: Approval) -> Approval:
+        world = self._world
+        with suppress(IdServerError, TimeoutError):
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                approval = observe(approval, await world.id_server.state_of(approval.auth_session), world.clock())
+        if isinstance(approval.verdict, Refuse):
+            world.state.ended(self.account, self.request.secsign_id, approval.verdict, world.clock())
+        return approval
 
     async def _look(self, auth_session: AuthSession, deadline: float) -> StateReport | IdServerError:
         """Ask once what became of the push. A look that fails, or is not back before `deadline`, is an observation."""

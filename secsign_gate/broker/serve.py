@@ -1,5 +1,6 @@
 """Serve one door from its question to its end. The same for the embedded broker and for a daemon."""
 
+import asyncio
 from contextlib import suppress
 
 from secsign_gate.broker.audit_record import Event
@@ -8,6 +9,7 @@ from secsign_gate.broker.decide import decide
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.world import World
+from secsign_gate.core.proof import Proof
 from secsign_gate.core.verdict import Allow, Reason, refuse
 from secsign_gate.errors import AuditError, WireError
 from secsign_gate.wire import Answer
@@ -19,6 +21,14 @@ HAND_OVER_SECONDS = 60.0
 async def serve(door: Door, peer: Peer, world: World) -> None:
     """Hear, decide, answer. `peer` is the kernel's word for who is at the other end of the stream."""
     proof = world.begin_proof(peer)  # the kernel is asked while the door is still about to say what it wants
+    try:
+        await _served(door, peer, proof, world)
+    finally:
+        if proof is not None:
+            proof.cancel()  # of a door that has gone meanwhile, so that it takes nobody's turn
+
+
+async def _served(door: Door, peer: Peer, proof: "asyncio.Task[Proof] | None", world: World) -> None:
     try:
         claim = await door.claim()
     except WireError as error:

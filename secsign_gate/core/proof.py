@@ -67,11 +67,12 @@ def prove(
 
 
 class Known(NamedTuple):
-    """A proof, and the two processes by which it can be recognised: the door's parent, and root's sshd above it.
+    """A proof for `uid`, and the two processes by which it can be recognised: the door's parent, and root's sshd.
 
     Both without their executables, which are files that only root has seen. For root on 9.2 they are one process.
     """
 
+    uid: int
     parent: Process
     sshd: Process
     executables: tuple[str, ...]
@@ -81,13 +82,13 @@ class Known(NamedTuple):
 def known_by(chain: Sequence[Process], executables: tuple[str, ...], proof: Proof) -> Known | None:
     """Return by what a further door of the connection that was just proven for `chain[0]` is recognised.
 
-    None unless its parent is of that sshd itself, as that of every door is which sshd started.
+    None unless its parent is that sshd or sshd's child, as that of every door is which sshd started.
     """
-    sshds = [process for process in chain if process.pid == proof.sshd.pid]
-    if len(chain) < len(("door", "sshd")) or not sshds or not _is_sshd(chain[1], executables):
-        return None
-    parent, sshd = chain[1]._replace(executable=""), sshds[0]._replace(executable="")
-    return Known(parent, sshd, executables, proof)
+    for place in (1, 2):
+        if place < len(chain) and chain[place].pid == proof.sshd.pid and _is_sshd(chain[1], executables):
+            parent, sshd = chain[1]._replace(executable=""), chain[place]._replace(executable="")
+            return Known(chain[0].uid, parent, sshd, executables, proof)
+    return None
 
 
 def recognised(uid: int, door: Process, parent: Process, sshd: Process, known: Known) -> bool:
@@ -95,10 +96,11 @@ def recognised(uid: int, door: Process, parent: Process, sshd: Process, known: K
 
     `parent` and `sshd` are what is there now under the numbers of the known ones. The same processes as then (a number
     that has passed on has another start time), in the same relation, and this door a child of theirs: it was this very
-    relation that was proven, and as long as all of them are there nothing can have changed it.
+    relation that was proven, and as long as all of them are there nothing can have changed it. The uid is the one of
+    the proof: what a session has become by sudo is nobody's login.
     """
     return (
-        (door.uid, door.effective_uid) == (uid, uid)
+        (uid, door.uid, door.effective_uid) == (known.uid, known.uid, known.uid)
         and door.parent == parent.pid
         and door.start_time >= parent.start_time
         and (parent, sshd) == (known.parent, known.sshd)

@@ -1,5 +1,6 @@
 """SSH_CONNECTION, as sshd sets it last of all and no client can (ssh(1), ENVIRONMENT)."""
 
+import re
 from ipaddress import ip_address
 
 from secsign_gate.core.login import IpAddress, SshConnection
@@ -8,6 +9,7 @@ from secsign_gate.errors import ClaimError
 _FIELDS = 4
 _MAX_LENGTH = 256
 _MAX_PORT = 65535
+_SCOPE = re.compile(r"[0-9A-Za-z._-]{1,15}", re.ASCII)  # a name of an interface has at most 15 bytes (netdevice(7))
 _NO_SOCKET = ("UNKNOWN", "65535")  # what `sshd -i` says of pipes
 
 
@@ -57,5 +59,7 @@ def _end(address: str, port: str) -> tuple[IpAddress | None, int]:
         raise ClaimError(
             "SSH_CONNECTION holds an address that is none; check AcceptEnv and PermitUserEnvironment"
         ) from None
+    if parsed.version == 6 and not _SCOPE.fullmatch(parsed.scope_id or "lo"):  # noqa: PLR2004 - the IP version
+        raise ClaimError("SSH_CONNECTION names an interface that is none; check AcceptEnv and PermitUserEnvironment")
     mapped = parsed.ipv4_mapped if parsed.version == 6 else None  # noqa: PLR2004 - the IP version
     return mapped or parsed, int(port)

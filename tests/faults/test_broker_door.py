@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from broker_visit import QUESTION, IdServerOfFutures, Records, Visit
@@ -19,7 +19,8 @@ from secsign_gate.broker.state import StateInMemory
 from secsign_gate.broker.world import Kept, World
 from secsign_gate.config import load_settings
 from secsign_gate.core.auth_session import AuthSessionState
-from secsign_gate.core.verdict import Reason
+from secsign_gate.core.secsign_id import SecSignId
+from secsign_gate.core.verdict import Reason, refuse
 from secsign_gate.directory.users_file import load_users
 from secsign_gate.errors import IdServerUnreachable, WireError
 
@@ -300,3 +301,78 @@ def test_a_question_of_another_version_is_told_so() -> None:
 
 def changed(question: wire.Ask, **fields: Any) -> wire.Ask:
     return wire.Ask(**{name: getattr(question, name) for name in question.FIELDS} | fields)
+
+
+def test_a_denial_is_remembered_though_nobody_waits_for_it_any_more(visited: Visited) -> None:
+    """Who leaves before each look would else have a phone pushed again and again, denied or not (law 9)."""
+
+    async def test(visit: Visit) -> None:
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        while not isinstance(message := await visit.hear(), wire.Progress) or message.stage != "pushed":
+            pass
+        visit.writer.close()
+        await visit.serving
+        assert visit.records.said() == ["verdict: client_left"]
+        visit.id_server.reported.set_result(AuthSessionState.DENIED)
+        await visit.world.aclose()
+        of_account, of_secsign_id = visit.world.state.histories("root", SecSignId("alice"))
+        assert (of_account.denials, of_secsign_id.denials) == (1, 1)
+        await visit.end()
+
+    visited(test)
+
+
+def test_an_acceptance_that_nobody_waits_for_lets_nobody_in_and_forgets_no_denial(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        visit.world.state.ended("root", SecSignId("alice"), refuse(Reason.DENIED_ON_PHONE), visit.world.clock() - 60)
+        await visit.begin()
+        visit.id_server.created.set_result(None)
+        while not isinstance(message := await visit.hear(), wire.Progress) or message.stage != "pushed":
+            pass
+        visit.writer.close()
+        await visit.serving
+        visit.id_server.reported.set_result(AuthSessionState.AUTHENTICATED)
+        await visit.end()
+        assert visit.records.said() == ["verdict: client_left"]
+        assert visit.world.state.histories("root", SecSignId("alice"))[0].denials == 1
+
+    visited(test)
+
+
+def test_a_door_that_does_not_read_keeps_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "LAST_WORD_SECONDS", 0.05)
+
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours:
+            door = Door(*await asyncio.open_unix_connection(sock=theirs))
+            await door.answer(wire.Answer(allowed=False, why="denied_on_phone", program=[b"x" * 300_000]))
+            await door.close()
+            await asyncio.sleep(0)  # asyncio closes a transport that was aborted in its next round
+            assert theirs.fileno() == -1
+
+    asyncio.run(test())
+
+
+def test_the_proof_of_a_door_that_has_gone_takes_nobodys_turn(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def never() -> NoReturn:
+            begun.set_result(None)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        proof = asyncio.create_task(never())
+        visit.world.begin_proof = lambda _peer: proof
+        await visit.begin(None)
+        await begun
+        visit.writer.close()
+        await visit.serving
+        await asyncio.wait({proof})
+        assert proof.cancelled()
+        await visit.end()
+
+    visited(test)

@@ -121,7 +121,7 @@ def test_a_monitor_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Mo
 
     async def test(monitor: Monitor) -> None:
         said = await asyncio.gather(*(unproven(monitor, peer) for _ in range(200)))
-        assert {sentence.partition(" within")[0] for sentence in said} == {"the monitor did not answer"}
+        assert set(said) == {"the monitor did not answer in time"}
 
     with a_peer() as (peer, _):
         with_a_played_monitor(play, test)
@@ -150,7 +150,7 @@ def test_a_killed_monitor_fails_who_waits_and_who_comes_later(started: tuple[soc
         monitor = Monitor(stream)
         os.kill(pid, signal.SIGSTOP)
         waiting = [asyncio.create_task(unproven(monitor, peer)) for _ in range(100)]
-        while len(monitor._asked) < monitor_module._MAX_AT_ONCE:  # noqa: ASYNC110 - there is no event for it
+        while len(monitor._asked) < monitor_module._MAX_OF_ONE:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
         os.kill(pid, signal.SIGKILL)
         said = [*await asyncio.gather(*waiting), await unproven(monitor, peer)]

@@ -59,6 +59,19 @@ def test_nothing_else_is(door: Process, parent: Process, sshd: Process) -> None:
     assert not recognised(2001, door, bare(parent), bare(sshd), known(DOOR, ALICES, ROOTS, LISTENER))
 
 
+@pytest.mark.parametrize("uid", [0, 2002])
+def test_what_alices_session_has_become_of_another_uid_is_not_of_her_connection(uid: int) -> None:
+    """`exec sudo -u bob …`: a direct child of her sshd, with a uid that nobody has proven."""
+    become = FURTHER._replace(uid=uid, effective_uid=uid)
+    assert not recognised(uid, become, bare(ALICES), bare(ROOTS), known(DOOR, ALICES, ROOTS, LISTENER))
+
+
+def test_an_sshd_of_her_own_below_roots_leaves_nothing_to_recognise_others_by() -> None:
+    own = Process(105, 101, 1004, 2001, 2001, SSHD)
+    below = Process(106, 105, 1005, 2001, 2001, "/usr/bin/python3.11")
+    assert known_by((below, own, ALICES, ROOTS), SSHD_EXECUTABLES, PROOF) is None
+
+
 def test_another_uid_at_the_stream_is_not() -> None:
     assert not recognised(2002, FURTHER, bare(ALICES), bare(ROOTS), known(DOOR, ALICES, ROOTS, LISTENER))
 
@@ -87,4 +100,4 @@ def test_whatever_is_there_now_only_a_child_of_the_same_processes_is_recognised(
 ) -> None:
     if recognised(uid, door, parent, sshd, known(DOOR, ALICES, ROOTS, LISTENER)):
         assert (parent, sshd) == (bare(ALICES), bare(ROOTS))
-        assert (door.uid, door.effective_uid, door.parent) == (uid, uid, ALICES.pid)
+        assert (uid, door.uid, door.effective_uid, door.parent) == (2001, 2001, 2001, ALICES.pid)
