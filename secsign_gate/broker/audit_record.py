@@ -20,6 +20,8 @@ from secsign_gate.core.login import (
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow, Refuse, Verdict
 
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
 MAX_LINE = 8000  # below the 8 KiB at which rsyslog cuts a message (rsyslog.conf(5), maxMessageSize), header included
 _MAX_COMMAND = 1024
 _MAX_RESTRICTION = 512
@@ -91,7 +93,7 @@ def line_of(record: Record) -> str:
         "waited_seconds": round(record.waited, 3),
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps(given, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(given)
 
 
 def escaped(raw: bytes, limit: int) -> str:
@@ -116,7 +118,13 @@ def escaped(raw: bytes, limit: int) -> str:
 
 
 def _name(text: str) -> str:
-    return escaped(_bytes(text), _MAX_NAME)
+    return _escaped_text(text, _MAX_NAME)
+
+
+def _escaped_text(text: str, limit: int) -> str:
+    if len(text) <= limit and text.isascii() and text.isprintable() and "\\" not in text:
+        return text  # as nearly always, and somebody waits for it
+    return escaped(_bytes(text), limit)
 
 
 def _bytes(text: str) -> bytes:
@@ -138,7 +146,7 @@ def _verdict_fields(verdict: Verdict | None) -> dict[str, object]:
 
 
 def _sentence(text: str, limit: int = _MAX_SENTENCE) -> str | None:
-    return escaped(_bytes(text), limit) if text else None
+    return _escaped_text(text, limit) if text else None
 
 
 def _connection_fields(connection: SshConnection | None) -> dict[str, object]:
