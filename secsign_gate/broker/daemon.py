@@ -9,17 +9,17 @@ import signal
 import socket
 import sys
 import time
-from collections import Counter
 from contextlib import suppress
 
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.connections import Connections
 from secsign_gate.broker.control import Control
 from secsign_gate.broker.door import Door
+from secsign_gate.broker.doorstep import Doorstep
 from secsign_gate.broker.embedded import connected
-from secsign_gate.broker.listening import BACKLOG
+from secsign_gate.broker.listening import Listeners
 from secsign_gate.broker.monitor import Monitor
-from secsign_gate.broker.peer import peer_of, watch_end
+from secsign_gate.broker.peer import Peer, watch_end
 from secsign_gate.broker.recorder import Recorder
 from secsign_gate.broker.serve import serve
 from secsign_gate.broker.service_manager import Notifier
@@ -57,24 +57,28 @@ class Daemon:
         self._doors: set[Door] = set()
         self._visits: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._doors_of: Counter[int] = Counter()
         self._stopping = asyncio.Event()
 
-    async def run(self, listener: socket.socket, control: socket.socket) -> None:
-        """Serve doors at `listener` and root at `control` until told to stop; then nobody who waits is let in."""
+    async def run(self, listeners: Listeners) -> None:
+        """Serve doors, root, and Prometheus until told to stop; then nobody who waits is let in."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        doors = await asyncio.start_unix_server(self._visited, sock=listener, backlog=BACKLOG)
-        orders = await asyncio.start_unix_server(Control(self).visited, sock=control)
+        doorstep = Doorstep(listeners.doors, lambda: self.world.settings.broker.connections_per_account, self._enter)
+        others = [await asyncio.start_unix_server(Control(self).visited, sock=listeners.control)]
+        if listeners.metrics is not None:
+            from secsign_gate.broker.metrics import serve_metrics  # noqa: PLC0415 - a library that most do without
+
+            others.append(await serve_metrics(self, listeners.metrics))
         regular = [asyncio.create_task(work()) for work in (self._keep_warm, self._reassure)]
         self._notifier.notify(READY=1, STATUS="serving")
-        say(f"serving doors at {listener.getsockname()} under the orders in {self._path}")
+        say(f"serving doors at {listeners.doors.getsockname()} under the orders in {self._path}")
         await self._stopping.wait()
         self._notifier.notify(STOPPING=1)
-        doors.close()
-        orders.close()
+        doorstep.close()
+        for server in others:
+            server.close()
         for task in regular:
             task.cancel()
         await self._send_home()
@@ -100,32 +104,24 @@ class Daemon:
     def _world_under(self, settings: Settings, users: Users) -> World:
         return World(settings, users, Recorder(Audit(settings.audit)), lambda: connected(settings), self.kept)
 
-    def _visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _enter(self, stream: socket.socket, peer: Peer) -> asyncio.Task[None]:
         """Begin to serve one door, under the orders of this moment: they stay in force for it until it is gone."""
-        visit = self.world.follow(self._serve(reader, writer, self.world))
+        visit = self.world.follow(self._serve(stream, peer, self.world))
         self._visits.add(visit)
         visit.add_done_callback(self._visits.discard)
+        return visit
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
-        """Serve one door, unless too many of its account are here."""
-        try:
-            peer = peer_of(writer.get_extra_info("socket"))
-        except OSError:
-            writer.close()
-            return
-        door = Door(reader, writer)
+    async def _serve(self, stream: socket.socket, peer: Peer, world: World) -> None:
+        """Serve one door."""
+        door = Door(*await asyncio.open_unix_connection(sock=stream))
         self._doors.add(door)
-        self._doors_of[peer.uid] += 1
         try:
             if self._stopping.is_set():
                 await door.answer(Answer(allowed=False, why=Reason.BROKER_STOPPING))
-            elif self._doors_of[peer.uid] > world.settings.broker.connections_per_account:
-                await door.answer(Answer(allowed=False, why=Reason.TOO_MANY_CONNECTIONS))
             else:
                 await serve(door, peer, world)
         finally:
             self._doors.discard(door)
-            self._doors_of[peer.uid] -= 1
             peer.close()
             await door.close()
 

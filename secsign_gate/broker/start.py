@@ -5,14 +5,15 @@ import os
 import pwd
 import socket
 import sys
+from importlib.util import find_spec
 from typing import NoReturn
 
 from secsign_gate.broker.daemon import Daemon
-from secsign_gate.broker.listening import control_path, listen_for_doors, listen_for_root
+from secsign_gate.broker.listening import Listeners, control_path, listen_for_doors, listen_for_metrics, listen_for_root
 from secsign_gate.broker.monitor import start_monitor
 from secsign_gate.broker.privileges import NO_GROUP, account_of_broker, become, raise_descriptor_limit
 from secsign_gate.broker.service_manager import Notifier, listening_sockets
-from secsign_gate.config import load_settings
+from secsign_gate.config import Settings, load_settings
 from secsign_gate.config.reader import broker_account_named_in
 from secsign_gate.errors import ConfigError, Problem
 
@@ -38,9 +39,10 @@ def start(path: str) -> None:
             raise ConfigError([Problem("sockets from the service manager", 0, "", what, f"pass {SOCKET_NAME} only")])
         listener = given.get(SOCKET_NAME) or listen_for_doors(settings.broker.socket)
         control = listen_for_root(control_path(settings.broker.socket))
+        metrics = _metrics(settings, account)
         raise_descriptor_limit()
         become(account)
-        asyncio.run(_serve(path, listener, control, monitor, notifier))
+        asyncio.run(_serve(path, monitor, notifier, Listeners(listener, control, metrics)))
 
 
 def _account(path: str) -> pwd.struct_passwd:
@@ -52,15 +54,25 @@ def _account(path: str) -> pwd.struct_passwd:
         raise
 
 
+def _metrics(settings: Settings, account: pwd.struct_passwd) -> socket.socket | None:
+    """Listen for Prometheus, if that is wanted. Raises ConfigError."""
+    place = settings.broker.metrics
+    if place is None:
+        return None
+    if find_spec("prometheus_client") is None:
+        what = "metrics need prometheus_client, which is not installed"
+        remedy = "install secsign-gate[metrics], or take the setting out"
+        raise ConfigError([Problem(settings.path, 0, "broker.metrics", what, remedy)])
+    return listen_for_metrics(place, account.pw_gid)
+
+
 def _end() -> NoReturn:
     """End now. asyncio would wait for its threads, and one of them may be waiting for a name service in vain."""
     sys.stderr.flush()
     os._exit(0)
 
 
-async def _serve(
-    path: str, listener: socket.socket, control: socket.socket, monitor: socket.socket, notifier: Notifier
-) -> None:
+async def _serve(path: str, monitor: socket.socket, notifier: Notifier, listeners: Listeners) -> None:
     daemon = Daemon(path, monitor, notifier)
-    await daemon.run(listener, control)
+    await daemon.run(listeners)
     _end()

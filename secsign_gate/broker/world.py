@@ -46,14 +46,15 @@ class Kept:
     """What outlives a change of orders: what the broker remembers, which pushes are under way, who is here.
 
     `proving` is None in an embedded broker, which has no means to prove what its door says, and no need: the door is
-    the process that started it. `last_push_at` is on the broker's clock, in seconds. `tally` counts verdicts by
-    `allow` or `refuse` and their ground or reason.
+    the process that started it. `pushes` counts them, and `last_push_at` is on the broker's clock, in seconds. `tally`
+    counts verdicts by `allow` or `refuse` and their ground or reason.
     """
 
     def __init__(self, state: State, proving: Proving | None = None) -> None:
         self.state = state
         self.proving = proving
         self.under_way: dict[Coverage, Push] = {}
+        self.pushes = 0
         self.last_push_at: float | None = None
         self.present: set[Case] = set()
         self.tally: Counter[tuple[str, str]] = Counter()

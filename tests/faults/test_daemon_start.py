@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from secsign_gate.broker import daemon as daemon_module
 from secsign_gate.broker.daemon import Daemon
+from secsign_gate.broker.listening import Listeners
 from secsign_gate.broker.service_manager import Notifier
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def test_it_says_that_it_serves_once_it_heeds_signals(tmp_path: Path, monkeypatc
         monkeypatch.setattr(daemon_module, "say", note)
         with theirs:
             async with asyncio.timeout(LONGEST_WAIT):
-                await daemon.run(listener, control)
+                await daemon.run(Listeners(listener, control))
 
     asyncio.run(serve_and_stop())
     ((sentence, handlers),) = said.items()

@@ -33,6 +33,7 @@ OURS = {
     "__main__.py": ("admin",),
 }
 OTHERS = {
+    "broker/metrics.py": {"prometheus_client"},
     "id_server/network.py": {"httpcore", "httpx"},
     "id_server/transport.py": {"httpcore", "httpx"},
     "admin": {"click"},
