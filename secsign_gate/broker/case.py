@@ -44,6 +44,14 @@ class Case:
         self.push: Push | None = None
         self._pass_shown = False
         self._waits = False
+        self._wants: str | None = None
+
+    @property
+    def wants(self) -> str | None:
+        """What would run, fit for a display; None until the login is recognised."""
+        if self._wants is None and self.login is not None:
+            self._wants = wanted_text(self.login)
+        return self._wants
 
     def wait_for(self, push: "Push") -> None:
         """Wait for `push` from now on."""
@@ -72,7 +80,7 @@ class Case:
             host=host,
             secsign_id=push.request.secsign_id,
             seconds_left=max(0, round(seconds_left)),
-            wants=wanted_text(self.login),
+            wants=self.wants or "",
             phone_text=phone_text(push.request),
             access_pass=access_pass,
             speak=speak,

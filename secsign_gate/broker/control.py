@@ -15,7 +15,6 @@ from secsign_gate import __version__
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.peer import peer_of
 from secsign_gate.core.circuit import ServerState
-from secsign_gate.core.push_text import wanted_text
 from secsign_gate.errors import GateError
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def _waiting(case: Case, now: float) -> dict[str, Any]:
     return {
         "account": case.account,
         "client": str(connection.client_address) if connection and connection.client_address else None,
-        "wants": wanted_text(case.login) if case.login else None,
+        "wants": case.wants,
         "secsign_id": push.request.secsign_id if push else None,
         "stage": (push.stage or None) if push else None,
         "place": push.place if push else None,

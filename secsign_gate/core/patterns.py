@@ -73,21 +73,40 @@ def verdict_on(name: str, patterns: Iterable[Pattern]) -> bool | None:
 def matches_pattern(text: str, pattern: str) -> bool:
     """Tell whether `pattern` matches the whole of `text`.
 
-    Only the last `*` is ever taken back, so the work is bounded by the product of the two lengths, whatever they hold.
+    What stands between two `*` is found where it first can be, and never looked for again, so the work is bounded by
+    the product of the two lengths; and letters are found by the C library's speed, for `text` may be a long command.
     """
-    at = in_pattern = resume = 0
-    star = -1
-    while at < len(text):
-        wanted = pattern[in_pattern : in_pattern + 1]
-        if wanted == "*":
-            star, resume = in_pattern, at
-            in_pattern += 1
-        elif wanted in ("?", text[at]):
-            at += 1
-            in_pattern += 1
-        elif star >= 0:
-            resume += 1
-            at, in_pattern = resume, star + 1
-        else:
+    first, *others = pattern.split("*")
+    if not others:
+        return len(text) == len(first) and _stands_at(0, text, first)
+    *between, last = others
+    at, end = len(first), len(text) - len(last)
+    if at > end or not _stands_at(0, text, first) or not _stands_at(end, text, last):
+        return False
+    for piece in between:
+        at = _find(piece, text, at, end)
+        if at < 0:
             return False
-    return not pattern[in_pattern:].strip("*")
+        at += len(piece)
+    return True
+
+
+def _find(piece: str, text: str, start: int, end: int) -> int:
+    """Return where `piece`, with `?` for any character, first stands between `start` and `end`; -1 if nowhere."""
+    letters = max(piece.split("?"), key=len)
+    before = piece.index(letters)
+    at = text.find(letters, start + before, end)
+    while 0 <= at <= end - len(piece) + before:
+        if _stands_at(at - before, text, piece):
+            return at - before
+        at = text.find(letters, at + 1, end)
+    return -1
+
+
+def _stands_at(start: int, text: str, piece: str) -> bool:
+    """Tell whether `piece`, with `?` for any character, stands there; `text` must be long enough."""
+    for part in piece.split("?"):
+        if not text.startswith(part, start):
+            return False
+        start += len(part) + 1
+    return True

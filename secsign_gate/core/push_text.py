@@ -31,7 +31,7 @@ def wanted_text(login: Login) -> str:
         return "a shell"
     if runs.line in _FILE_TRANSFER:
         return "a file transfer (sftp)"
-    return display_text(runs.line.decode("ascii", "replace"), _COMMAND_LIMIT) or "an empty command"
+    return display_text(runs.line, _COMMAND_LIMIT) or "an empty command"
 
 
 def client_text(login: Login) -> str:
@@ -47,17 +47,13 @@ def push_request(
     With a terminal the access pass is shown there and must be picked on the phone. Without one no picture can be
     shown, so the phone says instead who wants what from where: as a transaction, or in the service name.
     """
-    values = {
-        "account": login.account.name,
-        "host": host,
-        "client": client_text(login),
-        "command": wanted_text(login),
-    }
+    client, wanted = client_text(login), wanted_text(login)
+    values = {"account": login.account.name, "host": host, "client": client, "command": wanted}
     name = display_text(settings.service_name.format_map(values)) or display_text(host)
     address = display_text(settings.service_address.format_map(values)) or display_text(host)
     if login.terminal and settings.access_pass == "with-terminal":  # noqa: S105 - a picture, not a password
         return PushRequest(secsign_id, name, address, access_pass=True, transaction=None)
-    wish = display_text(f"{wanted_text(login)} from {client_text(login)}")
+    wish = display_text(f"{wanted} from {client}")
     if transactions:
         return PushRequest(secsign_id, name, address, access_pass=False, transaction=Transaction(name, wish))
     return PushRequest(secsign_id, display_text(f"{name} {wish}"), address, access_pass=False, transaction=None)

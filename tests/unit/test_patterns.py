@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secsign_gate.core.patterns import PatternList, matches_pattern
 
@@ -64,3 +68,36 @@ def test_what_nobody_can_have_meant_is_a_mistake(text: str, says: str) -> None:
 def test_a_hostile_pattern_ends() -> None:
     # A matcher that tries every star anew would need more than 10**40 steps here; this one needs some 50,000.
     assert not matches_pattern("a" * 500, "a*" * 100 + "b")
+
+
+@given(text=st.text("ab\n*?é", max_size=12), pattern=st.text("ab*?é\n", max_size=10))
+def test_it_means_what_a_regular_expression_would(text: str, pattern: str) -> None:
+    wildcards = {"*": ".*", "?": "."}
+    expression = "".join(wildcards.get(char) or re.escape(char) for char in pattern)
+    assert matches_pattern(text, pattern) is (re.fullmatch(expression, text, re.DOTALL) is not None)
+
+
+class Watched(str):
+    """A text that counts how often a piece of it is taken or looked at."""
+
+    __slots__ = ("looks",)
+
+    def __getitem__(self, key: object) -> str:
+        self.looks += 1
+        return super().__getitem__(key)  # type: ignore[index] # whatever it is
+
+    def startswith(self, *arguments: object) -> bool:  # type: ignore[override] # it is only passed on
+        self.looks += 1
+        return super().startswith(*arguments)  # type: ignore[arg-type] # the same
+
+    def find(self, *arguments: object) -> int:  # type: ignore[override] # the same
+        self.looks += 1
+        return super().find(*arguments)  # type: ignore[arg-type] # the same
+
+
+@pytest.mark.parametrize("pattern", ["*rsync*", "rsyn?*X", "*synrsynrsynX*", "*s?nrsX*", "r*y*n*rsynX*"])
+def test_a_long_command_is_not_gone_through_by_single_characters(pattern: str) -> None:
+    command = Watched("rsyn" * 32_000)
+    command.looks = 0
+    assert not matches_pattern(command, pattern)
+    assert command.looks < 20
