@@ -12,7 +12,7 @@ from secsign_gate.core.ssh_encoding import EncodingError, SshReader
 from secsign_gate.errors import GateError
 
 _LONGEST_CONTENT = 1024 * 1024
-_MOST_METHODS = 64
+_MOST_METHODS = 8  # AuthenticationMethods rarely names three, and MaxAuthTries ends a client after six failures
 _LONGEST_NAME = 256
 
 
@@ -30,9 +30,13 @@ def parse_auth_info(content: bytes) -> tuple[AuthenticationMethod, ...]:
         raise AuthInfoError(
             "the file that SSH_USER_AUTH names is empty or cut off; set ExposeAuthInfo in sshd's settings"
         )
-    lines = content.split(b"\n")[:-1]
-    if len(content) > _LONGEST_CONTENT or len(lines) > _MOST_METHODS:
+    if len(content) > _LONGEST_CONTENT:
         raise AuthInfoError("the file that SSH_USER_AUTH names is longer than sshd makes it")
+    if content.count(b"\n") > _MOST_METHODS:
+        raise AuthInfoError(
+            f"the file that SSH_USER_AUTH names lists more than {_MOST_METHODS} methods; see AuthenticationMethods"
+        )
+    lines = content.split(b"\n")[:-1]
     return tuple(_method(line) for line in lines)
 
 

@@ -8,7 +8,9 @@ from secsign_gate.core.public_key import canonical, certified_type, is_certifica
 from secsign_gate.core.ssh_encoding import EncodingError, SshReader
 from secsign_gate.errors import GateError
 
-_MOST_PRINCIPALS = 256
+_MOST_PRINCIPALS = 256  # as for sshd (SSHKEY_CERT_MAX_PRINCIPALS)
+_MOST_NETWORKS = 64
+_MOST_EXTENSIONS = 64  # OpenSSH knows six; an authority may add some of its own
 _FLAGS = frozenset(
     {
         b"no-touch-required",
@@ -114,8 +116,8 @@ def _principals(packed: bytes) -> tuple[bytes, ...]:
     principals = []
     while not reader.at_end:
         principals.append(reader.text())
-    if len(principals) > _MOST_PRINCIPALS:
-        raise CertificateError(f"the certificate names more than {_MOST_PRINCIPALS} principals")
+        if len(principals) > _MOST_PRINCIPALS:
+            raise CertificateError(f"the certificate names more than {_MOST_PRINCIPALS} principals")
     return tuple(principals)
 
 
@@ -123,27 +125,25 @@ def _critical_options(packed: bytes) -> tuple[bytes | None, bytes | None, bool]:
     """Return force-command, source-address and verify-required."""
     reader = SshReader(packed)
     texts: dict[bytes, bytes] = {}
-    verify_required = False
     while not reader.at_end:
         name = reader.text()
         data = SshReader(reader.string())
-        if name == b"verify-required":
-            verify_required = True
-        elif name not in (b"force-command", b"source-address"):
+        if name not in (b"force-command", b"source-address", b"verify-required"):
             shown = name[:64].decode("ascii", "backslashreplace")
             raise CertificateError(f"the certificate has the critical option {shown!r}, which is not known")
-        elif name in texts:
+        if name in texts:
             raise CertificateError(f"the certificate has the critical option {name.decode()} twice")
-        else:
-            texts[name] = data.text()
+        texts[name] = b"" if name == b"verify-required" else data.text()
         data.end()
     source_address = texts.get(b"source-address")
     if source_address is not None:
+        if source_address.count(b",") >= _MOST_NETWORKS:
+            raise CertificateError(f"the certificate is for more than {_MOST_NETWORKS} networks; name fewer")
         try:
             cidr_list_allows(source_address, None)
         except ValueError as error:
             raise CertificateError(f"the certificate is malformed: {error}") from None
-    return texts.get(b"force-command"), source_address, verify_required
+    return texts.get(b"force-command"), source_address, b"verify-required" in texts
 
 
 def _extensions(packed: bytes) -> tuple[bytes, ...]:
@@ -155,4 +155,6 @@ def _extensions(packed: bytes) -> tuple[bytes, ...]:
         if name in _FLAGS and data:
             raise CertificateError(f"the certificate's extension {name.decode()} has a value, which it cannot have")
         names.append(name)
+        if len(names) > _MOST_EXTENSIONS:
+            raise CertificateError(f"the certificate has more than {_MOST_EXTENSIONS} extensions")
     return tuple(names)

@@ -9,6 +9,7 @@ may have been it must force the same command.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from secsign_gate.core.address_list import Answer, cidr_list_allows
@@ -22,6 +23,12 @@ from secsign_gate.core.public_key import canonical, is_certificate_type
 from secsign_gate.core.ssh_encoding import EncodingError
 from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import GateError
+
+# A key stands in one line as a rule, and sshd(8) speaks of lines up to 8 KiB; how many a door may find, and how long
+# they may be, is without this for the user to say.
+MOST_LINES = 256
+MOST_BYTES = 64 * 1024
+_MOST_PLACES = 4
 
 
 class KeyRestrictionError(GateError):
@@ -51,6 +58,47 @@ class _Possibility(NamedTuple):
     place: str
 
 
+class _Line:
+    """A found line that holds a plain key, read once for all keys of a login, and judged once if it comes to that."""
+
+    def __init__(self, found_line: FoundLine, line: KeyLine, circumstances: Circumstances) -> None:
+        self.options = line.options
+        self.key = canonical(line.blob)
+        self.place = _place(found_line)
+        self._taken = _taken(found_line)
+        self._circumstances = circumstances
+
+    @cached_property
+    def sure(self) -> Answer:
+        """Whether sshd read the file and could go by the line, whoever's certificate it is about."""
+        return min(self._taken, usable(self.options, self._circumstances))
+
+
+class _Lines(NamedTuple):
+    """The lines with plain keys, in order. `all_readable`: there was none that this program does not understand."""
+
+    lines: tuple[_Line, ...]
+    all_readable: bool
+
+
+def found_lines(found: list[tuple[bytes, int, bytes]], unsafe: list[bytes]) -> tuple[FoundLine, ...]:
+    """Return the lines that a door has found, as (path, number, line); `unsafe` are paths of unsafe files.
+
+    Raises KeyRestrictionError for so many or so long lines that to judge them would keep others waiting.
+    """
+    if (
+        len(found) > MOST_LINES
+        or len(unsafe) > MOST_LINES
+        or sum(len(path) + len(line) for path, _, line in found) > MOST_BYTES
+    ):
+        raise KeyRestrictionError(
+            Reason.KEY_OPTIONS_UNREADABLE,
+            f"more than {MOST_LINES} lines or {MOST_BYTES // 1024} KiB of them name it; remove those not needed",
+        )
+    paths = frozenset(unsafe)
+    return tuple(FoundLine(path, number, line, path in paths) for path, number, line in found)
+
+
 def key_orders(
     methods: tuple[AuthenticationMethod, ...], found: tuple[FoundLine, ...], circumstances: Circumstances
 ) -> KeyOrders:
@@ -62,28 +110,44 @@ def key_orders(
     cannot have taken from this client.
     """
     orders = KeyOrders()
-    for key in methods:
-        if isinstance(key, PublicKey):
-            merged = _merged(orders, _orders_of(key, found, circumstances))
-            if merged is None:
-                raise KeyRestrictionError(
-                    Reason.KEY_OPTIONS_UNREADABLE, "the keys used for this login order different commands"
-                )
-            orders = merged
+    keys = dict.fromkeys(method for method in methods if isinstance(method, PublicKey))
+    lines = _read(found, circumstances) if keys else _Lines((), all_readable=True)
+    for key in keys:
+        merged = _merged(orders, _orders_of(key, lines, circumstances))
+        if merged is None:
+            raise KeyRestrictionError(
+                Reason.KEY_OPTIONS_UNREADABLE, "the keys used for this login order different commands"
+            )
+        orders = merged
     return orders
 
 
-def _orders_of(key: PublicKey, found: tuple[FoundLine, ...], circumstances: Circumstances) -> KeyOrders:
+def _read(found: tuple[FoundLine, ...], circumstances: Circumstances) -> _Lines:
+    """Return the lines that hold plain keys. A certificate lets nobody in, and sshd passes over what it cannot read."""
+    lines = []
+    all_readable = True
+    for found_line in found:
+        try:
+            line = parse_key_line(found_line.line)
+        except KeyLineError:
+            all_readable = False  # a newer sshd might read it, and be restricted by it
+            continue
+        if line is not None and not is_certificate_type(line.key_type.encode()):
+            lines.append(_Line(found_line, line, circumstances))
+    return _Lines(tuple(lines), all_readable)
+
+
+def _orders_of(key: PublicKey, lines: _Lines, circumstances: Circumstances) -> KeyOrders:
     """Return the orders of one key. Raises KeyRestrictionError."""
     certificate = _certificate(key, circumstances) if is_certificate(key) else None
     own = KeyOrders() if certificate is None else KeyOrders(certificate.force_command, certificate.user_rc)
     possibilities: list[_Possibility] = []
-    for possibility in _possibilities(key, certificate, own, found, circumstances):
+    for possibility in _possibilities(key, certificate, own, lines, circumstances):
         possibilities.append(possibility)
         if possibility.sure is Answer.YES:
             break
     if not possibilities:
-        if circumstances.elsewhere == "unrestricted" and not any(map(_is_unreadable, found)):
+        if circumstances.elsewhere == "unrestricted" and lines.all_readable:
             return own
         raise KeyRestrictionError(
             Reason.KEY_NOT_FOUND,
@@ -91,7 +155,8 @@ def _orders_of(key: PublicKey, found: tuple[FoundLine, ...], circumstances: Circ
         )
     commands = {possibility.orders.force_command for possibility in possibilities}
     if len(commands) > 1:
-        places = " and ".join(possibility.place for possibility in possibilities)
+        more = ["others"] if len(possibilities) > _MOST_PLACES else []
+        places = " and ".join([possibility.place for possibility in possibilities[:_MOST_PLACES]] + more)
         raise KeyRestrictionError(
             Reason.KEY_OPTIONS_UNREADABLE, f"it cannot be told which line sshd went by: {places}; make them agree"
         )
@@ -102,23 +167,18 @@ def _possibilities(
     key: PublicKey,
     certificate: Certificate | None,
     own: KeyOrders,
-    found: tuple[FoundLine, ...],
+    lines: _Lines,
     circumstances: Circumstances,
 ) -> Iterator[_Possibility]:
     """Yield what sshd may have gone by, in its order."""
     wanted = _canonical(key) if certificate is None else certificate.ca_key
-    for found_line in found:
-        line = _readable(found_line)
-        if line is None or canonical(line.blob) != wanted or line.options.cert_authority is (certificate is None):
+    for line in lines.lines:
+        if line.key != wanted or line.options.cert_authority is (certificate is None):
             continue
-        sure = min(
-            _taken(found_line),
-            usable(line.options, circumstances),
-            names_account(line.options, certificate, circumstances),
-        )
+        sure = min(line.sure, names_account(line.options, certificate, circumstances))
         orders = _merged(_orders_in(line.options), own)
         if sure is not Answer.NO and orders is not None:
-            yield _Possibility(orders, sure, _place(found_line))
+            yield _Possibility(orders, sure, line.place)
     if certificate is not None and certificate.ca_key in circumstances.trusted_keys:
         yield from _by_trusted_key(certificate, own, circumstances)
 
@@ -162,24 +222,6 @@ def _canonical(key: PublicKey) -> bytes:
         return canonical(key.blob)
     except EncodingError as error:
         raise KeyRestrictionError(Reason.AUTH_INFO_UNUSABLE, f"the key of this login is malformed: {error}") from None
-
-
-def _is_unreadable(found_line: FoundLine) -> bool:
-    """Tell whether the line is none that this program understands; a newer sshd might, and be restricted by it."""
-    try:
-        parse_key_line(found_line.line)
-    except KeyLineError:
-        return True
-    return False
-
-
-def _readable(found_line: FoundLine) -> KeyLine | None:
-    """Return the line, None if sshd passes over it or it holds a certificate, which lets nobody in."""
-    try:
-        line = parse_key_line(found_line.line)
-    except KeyLineError:
-        return None
-    return None if line is None or is_certificate_type(line.key_type.encode()) else line
 
 
 def _taken(found_line: FoundLine) -> Answer:

@@ -68,3 +68,10 @@ def test_what_sshd_says_beyond_the_key_is_not_needed() -> None:
 def test_what_sshd_does_not_write_is_an_error(content: bytes) -> None:
     with pytest.raises(AuthInfoError, match=r"^the file that SSH_USER_AUTH names "):
         parse_auth_info(content)
+
+
+def test_more_methods_than_sshd_lets_anybody_try_are_refused_before_any_is_read() -> None:
+    line = b"publickey " + KEY + b"\n"
+    assert len(parse_auth_info(line * 8)) == 8
+    with pytest.raises(AuthInfoError, match="more than 8 methods"):
+        parse_auth_info(b"no such method\n" + line * 8)

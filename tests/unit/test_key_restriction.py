@@ -6,8 +6,16 @@ import pytest
 from ssh_keygen import SshKeygen
 from ssh_samples import ED25519, OTHER_ED25519, RSA, certificate, options, words
 
+from secsign_gate.core import key_restriction
 from secsign_gate.core.authorized_keys import decode_key
-from secsign_gate.core.key_restriction import KeyOrders, KeyRestrictionError, key_orders
+from secsign_gate.core.key_restriction import (
+    MOST_BYTES,
+    MOST_LINES,
+    KeyOrders,
+    KeyRestrictionError,
+    found_lines,
+    key_orders,
+)
 from secsign_gate.core.key_search import FoundLine, needles
 from secsign_gate.core.line_judgement import Circumstances
 from secsign_gate.core.login import AuthenticationMethod, OtherMethod, PublicKey
@@ -402,3 +410,67 @@ def test_a_broken_key_is_refused() -> None:
     with pytest.raises(KeyRestrictionError) as refusal:
         key_orders((PublicKey("ssh-ed25519", b"junk"),), (), HERE)
     assert refusal.value.reason is Reason.AUTH_INFO_UNUSABLE
+
+
+class TestHowMuchIsLookedAt:
+    """What a door may make a broker do: it serves others, too."""
+
+    @staticmethod
+    def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
+        calls: list[object] = []
+        real = getattr(key_restriction, name)
+        monkeypatch.setattr(key_restriction, name, lambda *arguments: (calls.append(arguments), real(*arguments))[1])
+        return calls
+
+    def test_a_line_is_read_and_judged_once_however_many_keys_are_claimed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys = tuple(used(ssh_string(b"ssh-ed25519") + ssh_string(bytes([number] * 32))) for number in range(8))
+        line = b'from="*.example.org",command="1" '
+        lines = found(keys, b"\n".join(line + words(key.blob) for key in keys))
+        read, judged = self.counted(monkeypatch, "parse_key_line"), self.counted(monkeypatch, "usable")
+        assert key_orders(keys, lines, HERE).force_command == b"1"
+        assert (len(read), len(judged)) == (8, 8)
+
+    def test_a_key_that_is_claimed_twice_is_judged_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = found((ALICE,), b"\n".join([b'from="*.example.org" ' + KEY] * 256))
+        judged = self.counted(monkeypatch, "names_account")
+        assert key_orders((ALICE,) * 8, lines, HERE) == FREE
+        assert len(judged) == 256
+
+    def test_so_many_certificates_of_one_authority_have_its_lines_judged_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        certificates = tuple(used(certificate(principals=(b"alice", b"%d" % number))) for number in range(8))
+        lines = found(certificates, b"\n".join([b'from="*.example.org",' + AUTHORITY] * 10))
+        judged = self.counted(monkeypatch, "usable")
+        assert key_orders(certificates, lines, HERE) == FREE
+        assert len(judged) == 10
+
+    def test_as_many_lines_as_anybody_has_are_taken_as_they_are(self) -> None:
+        lines = [(b"/keys", number, KEY) for number in range(1, MOST_LINES + 1)]
+        assert found_lines(lines, []) == tuple(FoundLine(*line) for line in lines)
+        assert [line.unsafe for line in found_lines([(b"/a", 1, KEY), (b"/b", 1, KEY)], [b"/b"])] == [False, True]
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            [(b"/keys", number, KEY) for number in range(MOST_LINES + 1)],
+            [(b"/keys", 1, b"#" * MOST_BYTES)],
+            [(b"/" * MOST_BYTES, 1, KEY)],
+        ],
+        ids=["many", "long", "long path"],
+    )
+    def test_more_is_refused(self, lines: list[tuple[bytes, int, bytes]]) -> None:
+        with pytest.raises(KeyRestrictionError, match="256 lines or 64 KiB") as refusal:
+            found_lines(lines, [])
+        assert refusal.value.reason is Reason.KEY_OPTIONS_UNREADABLE
+
+    def test_more_unsafe_files_are_refused(self) -> None:
+        with pytest.raises(KeyRestrictionError):
+            found_lines([(b"/keys", 1, KEY)], [b"/keys"] * (MOST_LINES + 1))
+
+    def test_the_sentence_names_only_so_many_lines(self) -> None:
+        lines = b"\n".join(b'from="*.example.org",command="%d" ' % number + KEY for number in range(256))
+        with pytest.raises(KeyRestrictionError, match="/keys1 line 4 and others; make them agree"):
+            orders(lines)
