@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 
 import click
 
-from secsign_gate.broker.recognise import group_names
+from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.config import Settings
 from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection
 from secsign_gate.core.policy import NeedsApproval, judge

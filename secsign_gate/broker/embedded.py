@@ -14,11 +14,12 @@ import sys
 from contextlib import suppress
 from time import time
 
+from secsign_gate.broker.account_lookup import UnknownAccountError, account_of
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.peer import Peer
-from secsign_gate.broker.recognise import UnrecognisedError, account_of, checked_account, connection_of
+from secsign_gate.broker.recognise import UnrecognisedError, checked_account, connection_of
 from secsign_gate.broker.recorder import Recorder
 from secsign_gate.broker.serve import serve
 from secsign_gate.broker.state import StateInMemory
@@ -78,7 +79,7 @@ async def _refuse_for_want_of_orders(door: Door, error: ConfigError) -> None:
     """Refuse, as a guard does that cannot read its orders, and record it where an administrator looks by default."""
     claim = await door.claim()
     case = Case(claim, _peer(), World.new_reference(), World.clock())
-    with suppress(UnrecognisedError):  # for the record only
+    with suppress(UnrecognisedError, UnknownAccountError):  # for the record only
         connection_of(case)
         checked_account(case, account_of(case.peer.uid))
     verdict = refuse(Reason.CONFIGURATION_ERROR, str(error))

@@ -4,12 +4,9 @@ Facts are gathered here (the password database, the user's key files through the
 core/. What cannot be made out is a refusal with its reason.
 """
 
-import asyncio
-import grp
-import os
-import pwd
 import time
 
+from secsign_gate.broker.account_lookup import SlowLookUpError, UnknownAccountError, account_of
 from secsign_gate.broker.audit_record import Certificate
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.connections import Connection
@@ -19,7 +16,7 @@ from secsign_gate.core.ancestry import SshdProcess, UnprovenError
 from secsign_gate.core.auth_info import AuthInfoError, parse_auth_info
 from secsign_gate.core.authorized_keys import parse_trusted_keys
 from secsign_gate.core.certificate import CertificateError, parse_certificate
-from secsign_gate.core.key_restriction import KeyOrders, KeyRestrictionError, key_orders
+from secsign_gate.core.key_restriction import KeyOrders, KeyRestrictionError, found_lines, key_orders
 from secsign_gate.core.key_search import (
     FoundLine,
     expand_pattern,
@@ -37,6 +34,8 @@ from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import ClaimError
 from secsign_gate.trusted_file import read_trusted
 from secsign_gate.wire import Ask
+
+_JUDGED_AT_ONCE = 4 * 1024  # bytes of lines; more could keep all others waiting for more than a few milliseconds
 
 
 class UnrecognisedError(Exception):
@@ -56,8 +55,8 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     connection = connection_of(case)
     sshd, address_counts = await _proven(case, connection)
     proving = world.kept.proving
-    known = proving.connections.of(sshd) if proving is not None and sshd is not None else Connection()
-    account = await _account(case, known, world)
+    known = proving.connections.of(sshd, case.peer.uid) if proving is not None and sshd is not None else Connection()
+    account = await _account(case, known, door, world)
     if claim.auth_info_problem and not claim.started_by_key:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
     try:
@@ -67,6 +66,7 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     except (AuthInfoError, CertificateError, EncodingError) as error:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, str(error)) from None
     except KeyRestrictionError as error:
+        error.__traceback__ = None  # its frames keep the lines, and who they are of
         raise UnrecognisedError(error.reason, str(error)) from None
     case.user_rc_permitted = orders.user_rc
     return Login(
@@ -92,17 +92,25 @@ def connection_of(case: Case) -> SshConnection:
     return case.connection
 
 
-async def _account(case: Case, known: Connection, world: World) -> Account:
-    """Return who asks; note it in `case`. Raises UnrecognisedError.
+async def _account(case: Case, known: Connection, door: Door, world: World) -> Account:
+    """Return who asks; note it in `case`. Raises UnrecognisedError, and DoorLeftError.
 
     A daemon looks it up behind the backs of the others: the databases may be on another host, and slow.
     """
     if known.account is not None and known.account.uid == case.peer.uid:
         case.account = known.account.name
         return checked_account(case, known.account)
-    if world.kept.proving is None:
-        return checked_account(case, account_of(case.peer.uid))
-    known.account = checked_account(case, await asyncio.to_thread(account_of, case.peer.uid))
+    proving = world.kept.proving
+    try:
+        if proving is None:
+            return checked_account(case, account_of(case.peer.uid))
+        account = await door.unless_it_leaves(proving.connections.accounts.account(case.peer.uid))
+    except UnknownAccountError as error:
+        error.__traceback__ = None  # the look-up keeps the error, whose frames keep the case
+        raise UnrecognisedError(Reason.UNKNOWN_ACCOUNT, str(error)) from None
+    except SlowLookUpError as error:
+        raise UnrecognisedError(Reason.BROKER_UNAVAILABLE, str(error)) from None
+    known.account = checked_account(case, account)
     return known.account
 
 
@@ -144,27 +152,6 @@ async def _proven(case: Case, connection: SshConnection) -> tuple[SshdProcess | 
 def _methods(claim: Ask) -> tuple[AuthenticationMethod, ...]:
     """Return how sshd authenticated the client; nothing where a key's own command runs without ExposeAuthInfo."""
     return () if claim.started_by_key and not claim.auth_info else parse_auth_info(claim.auth_info)
-
-
-def account_of(uid: int) -> Account:
-    """Return what the system's databases know of `uid`; never what the environment says. Raises UnrecognisedError."""
-    try:
-        entry = pwd.getpwuid(uid)
-        numbers = os.getgrouplist(entry.pw_name, entry.pw_gid)
-    except KeyError:
-        raise UnrecognisedError(Reason.UNKNOWN_ACCOUNT, f"no account has the uid {uid}") from None
-    return Account(entry.pw_name, uid, entry.pw_dir, entry.pw_shell, group_names(numbers))
-
-
-def group_names(numbers: list[int]) -> tuple[str, ...]:
-    """Return the names of the groups; none at all if one of them has no name.
-
-    Which pattern a nameless group would match cannot be told, and one that it escapes could be `!ops`.
-    """
-    try:
-        return tuple(grp.getgrgid(number).gr_name for number in numbers)
-    except KeyError:
-        return ()
 
 
 def _certificate(methods: tuple[AuthenticationMethod, ...]) -> Certificate | None:
@@ -232,7 +219,12 @@ async def _orders_in_files(  # noqa: PLR0913, PLR0917 - the same
         principals_lines=principals,
         elsewhere=sshd.authorized_keys_elsewhere,
     )
-    return key_orders(methods, found, circumstances)
+    if world.kept.proving is None or sum(len(line.line) for line in (*found, *(principals or ()))) <= _JUDGED_AT_ONCE:
+        return key_orders(methods, found, circumstances)
+    threads = world.kept.proving.connections.threads
+    return await door.unless_it_leaves(
+        threads.result_of(lambda: key_orders(methods, found, circumstances), case.peer.uid)
+    )
 
 
 async def _lines(
@@ -241,7 +233,7 @@ async def _lines(
     """Return the lines of the account's files that hold one of `sought`, as the door finds them."""
     paths = [path for path in (expand_pattern(pattern, account) for pattern in patterns) if path is not None]
     found = await door.find_key_lines(sought, paths)
-    return tuple(FoundLine(path, number, line, path in found.unsafe) for path, number, line in found.lines)
+    return found_lines(found.lines, found.unsafe)
 
 
 def _trusted_keys(sshd: SshdSettings) -> tuple[bytes, ...]:
