@@ -34,7 +34,7 @@ from secsign_gate.broker.known_sshds import KnownSshds
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.processes import facts_about
 from secsign_gate.broker.tcp_sockets import can_ask
-from secsign_gate.core.ancestry import UnprovenError
+from secsign_gate.core.ancestry import CrowdedError, UnprovenError
 from secsign_gate.core.proof import Proof, known_by, prove
 from secsign_gate.errors import GateError
 
@@ -43,7 +43,7 @@ TURN_SECONDS = 4.0  # until then, with the answer; doors give up after six
 NAME = "secsign-monitor"  # in `ps -o comm`, which has 15 characters
 _START_SECONDS = 10.0
 _MAX_AT_ONCE = 64  # questions under way; some 250 would fill the socket's buffer
-_MAX_OF_ONE = 8  # of one uid: who knocks without end is in nobody's way but their own
+_MAX_OF_ONE = 2  # of one uid: who knocks without end is in nobody's way but their own
 _READY = b"ready"
 
 
@@ -159,7 +159,8 @@ class Monitor:
     async def prove(self, peer: Peer, executables: tuple[str, ...]) -> Proof:
         """Return which SSH connection `peer` belongs to; `executables` are the files that sshd may run from.
 
-        Raises UnprovenError if it belongs to none, if it has ended, or if there is no answer within PROOF_SECONDS.
+        Raises UnprovenError if it belongs to none, if it has ended, or if there is no answer in time; CrowdedError if
+        so many are asked for that the question had no turn.
         """
         known = self._known.proof_for(peer, executables)
         if known is not None:
@@ -167,7 +168,16 @@ class Monitor:
         of_this_uid = self._of_one.setdefault(peer.uid, asyncio.Semaphore(_MAX_OF_ONE))
         try:
             # A crowd that comes at once waits for its turn, but no longer than its doors do for a word.
-            async with asyncio.timeout(TURN_SECONDS), of_this_uid, self._at_once, asyncio.timeout(PROOF_SECONDS):
+            async with asyncio.timeout(TURN_SECONDS), of_this_uid, self._at_once:
+                # Another door of the connection may have been proven meanwhile.
+                return self._known.proof_for(peer, executables) or await self._proven_anew(peer, executables)
+        except TimeoutError:
+            raise CrowdedError from None
+
+    async def _proven_anew(self, peer: Peer, executables: tuple[str, ...]) -> Proof:
+        """Return what the facts about the peer's ancestors prove, and remember it. Raises UnprovenError."""
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
                 facts = decode_answer(await self._ask(peer.pid))
         except TimeoutError:
             raise UnprovenError("the monitor did not answer in time") from None

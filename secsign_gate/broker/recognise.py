@@ -12,7 +12,7 @@ from secsign_gate.broker.case import Case
 from secsign_gate.broker.connections import Connection
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.world import World
-from secsign_gate.core.ancestry import SshdProcess, UnprovenError
+from secsign_gate.core.ancestry import CrowdedError, SshdProcess, UnprovenError
 from secsign_gate.core.auth_info import AuthInfoError, parse_auth_info
 from secsign_gate.core.authorized_keys import parse_trusted_keys
 from secsign_gate.core.certificate import CertificateError, parse_certificate
@@ -144,6 +144,9 @@ async def _proven(case: Case, connection: SshConnection) -> tuple[SshdProcess | 
         case.unproven = str(error)
         error.__traceback__ = None  # its frames keep the case, which keeps the error: a circle, and a claim is long
         return None, False
+    except CrowdedError:
+        # Not the same as unproven: a push for each channel of an approved connection would be the crowd's doing.
+        raise UnrecognisedError(Reason.TOO_MANY_CONNECTIONS) from None
     if not is_same_connection(proof.connection, connection):
         raise UnrecognisedError(Reason.CLAIM_UNUSABLE, "SSH_CONNECTION is not that of the sshd which started this")
     return proof.sshd, True

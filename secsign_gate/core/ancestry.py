@@ -10,6 +10,10 @@ class UnprovenError(Exception):
     """What was claimed of an SSH connection is not proven. `str()` is one sentence: what was missing, of what."""
 
 
+class CrowdedError(Exception):
+    """There was no turn to find out what could be proven. That proves nothing, and disproves nothing."""
+
+
 class Process(NamedTuple):
     """A process as the kernel describes it.
 

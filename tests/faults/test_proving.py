@@ -17,7 +17,7 @@ from secsign_gate.broker import monitor as monitor_module
 from secsign_gate.broker.facts_message import encode_facts, encode_no_facts
 from secsign_gate.broker.monitor import Monitor
 from secsign_gate.broker.peer import Peer
-from secsign_gate.core.ancestry import Facts, Process, TcpConnection, TcpSockets, UnprovenError
+from secsign_gate.core.ancestry import CrowdedError, Facts, Process, TcpConnection, TcpSockets, UnprovenError
 from secsign_gate.core.proof import SSHD_EXECUTABLES, Proof
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_nonsense_from_it_proves_nothing() -> None:
 
 
 def test_a_monitor_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor_module, "PROOF_SECONDS", 0.05)
+    monkeypatch.setattr(monitor_module, "PROOF_SECONDS", 0.01)
 
     def play(stream: socket.socket, question: bytes) -> None:
         stream.send(question[:7])  # too short to be the answer to anything
@@ -203,3 +203,19 @@ def test_a_peer_that_had_ended_before_proves_nothing() -> None:
         assert await unproven(monitor, Peer(77, 0, None)) == "process 77 has ended"
 
     with_a_played_monitor(play, test)
+
+
+def test_who_had_no_turn_is_not_taken_for_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An approved connection must not be pushed again because a crowd came."""
+
+    async def test(monitor: Monitor) -> None:
+        first = [asyncio.create_task(monitor.prove(peer, SSHD_EXECUTABLES)) for _ in range(monitor_module._MAX_OF_ONE)]
+        await asyncio.sleep(0)
+        monkeypatch.setattr(monitor_module, "TURN_SECONDS", 0.0)
+        with pytest.raises(CrowdedError):
+            await monitor.prove(peer, SSHD_EXECUTABLES)
+        for task in first:
+            task.cancel()
+
+    with a_peer() as (peer, _):
+        with_a_played_monitor(lambda _stream, _question: None, test)
