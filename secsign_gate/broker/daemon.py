@@ -113,7 +113,12 @@ class Daemon:
 
     async def _serve(self, stream: socket.socket, peer: Peer, world: World) -> None:
         """Serve one door."""
-        door = Door(*await asyncio.open_unix_connection(sock=stream))
+        try:
+            door = Door(*await asyncio.open_unix_connection(sock=stream))
+        except OSError:
+            stream.close()
+            peer.close()
+            return
         self._doors.add(door)
         try:
             if self._stopping.is_set():

@@ -9,9 +9,11 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from resource import RLIMIT_NOFILE, getrlimit
 
 from secsign_gate.broker.listening import BACKLOG
 from secsign_gate.broker.peer import Peer, peer_of
+from secsign_gate.broker.subordinate_uids import SubordinateUids
 from secsign_gate.core.verdict import Reason
 from secsign_gate.wire import Answer
 
@@ -25,15 +27,18 @@ Enter = Callable[[socket.socket, Peer], "asyncio.Task[None]"]
 class Doorstep:
     """Takes connections off `listener` while it is open. Made and used in one event loop.
 
-    `most` says how many doors of one account may be in at a time. `enter` begins to serve one, and is done with it when
-    its task ends; the stream and the peer are its own to close.
+    `most` says how many doors of one account may be in at a time; at most a quarter of the process's descriptors may be
+    doors at all, for each takes more than one, and so do records, SSH connections and the ID server. `enter` begins to
+    serve one, and is done with it when its task ends; the stream and the peer are its own to close.
     """
 
     def __init__(self, listener: socket.socket, most: Callable[[], int], enter: Enter) -> None:
         self._listener = listener
         self._most = most
         self._enter = enter
-        self._inside: Counter[int] = Counter()
+        self._subordinate = SubordinateUids.of_this_host()
+        self._inside: Counter[str | int] = Counter()
+        self._most_in_all = getrlimit(RLIMIT_NOFILE)[0] // 4
         self._loop = asyncio.get_running_loop()
         self._breath: asyncio.TimerHandle | None = None
         listener.setblocking(False)
@@ -70,17 +75,17 @@ class Doorstep:
         except OSError:
             stream.close()
             return
-        uid = peer.uid
-        if self._inside[uid] >= self._most():
+        whose = self._subordinate.owner(peer.uid)
+        if self._inside[whose] >= self._most() or self._inside.total() >= self._most_in_all:
             with suppress(OSError):
                 stream.send(_TOO_MANY)
             stream.close()
             peer.close()
             return
-        self._inside[uid] += 1
-        self._enter(stream, peer).add_done_callback(lambda _: self._has_left(uid))
+        self._inside[whose] += 1
+        self._enter(stream, peer).add_done_callback(lambda _: self._has_left(whose))
 
-    def _has_left(self, uid: int) -> None:
-        self._inside[uid] -= 1
-        if not self._inside[uid]:
-            del self._inside[uid]
+    def _has_left(self, whose: str | int) -> None:
+        self._inside[whose] -= 1
+        if not self._inside[whose]:
+            del self._inside[whose]

@@ -124,7 +124,8 @@ class World:
         """Let `grant` count until its SSH connection ends, which it may have by now."""
         self.state.add_grant(grant)
         if self.kept.proving is not None:
-            self.kept.proving.connections.of(grant.coverage.sshd)  # one that has ended is forgotten here, grant and all
+            # One that has ended is forgotten here, grant and all.
+            self.kept.proving.connections.of(grant.coverage.sshd, grant.coverage.uid)
 
     def follow(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do `work` whoever stops waiting for it; `aclose` sees it end."""
