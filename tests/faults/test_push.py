@@ -304,3 +304,31 @@ def test_who_has_left_before_the_turn_comes_is_not_pushed(pushing: Pushing, monk
         assert id_server.creates == 2
 
     pushing(test)
+
+
+def test_orders_are_closed_once_all_that_began_under_them_has_ended(pushing: Pushing) -> None:
+    """A door that is still being recognised when new orders come makes its push afterwards."""
+
+    async def test(world: World, id_server: IdServers) -> None:
+        recognised, closed = asyncio.Event(), asyncio.Event()
+        id_server.aclose = lambda: asyncio.sleep(0, closed.set())  # type: ignore[assignment,method-assign]
+        pushes: list[Push] = []
+
+        async def visit() -> None:
+            await recognised.wait()
+            pushes.append(joined(world))
+
+        world.follow(visit())
+        closing = asyncio.create_task(world.aclose())
+        await asyncio.sleep(0)
+        recognised.set()
+        await id_server.asked
+        assert not closed.is_set()
+        accept(id_server)
+        assert isinstance(await verdict_of(pushes[0]), Allow)
+        pushes[0].leave()
+        await closing
+        assert closed.is_set()
+        assert id_server.disposed == ["release 7"]
+
+    pushing(test)
