@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import subprocess
 import time
 from pathlib import Path
@@ -46,7 +46,8 @@ class Booted:
     """A context manager; systemd has started when it is entered. `enter` before a command runs it there."""
 
     def __init__(self) -> None:
-        self._group = CGROUPS / f"secsign-gate-test-{os.getpid()}"
+        # Control groups are the machine's, whatever the namespace: a name that no other run has, not even one cut short.
+        self._group = CGROUPS / f"secsign-gate-test-{secrets.token_hex(8)}"
         self._process: subprocess.Popen[str] | None = None
         self.enter: tuple[str, ...] = ()
 
