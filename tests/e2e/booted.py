@@ -46,7 +46,7 @@ class Booted:
     """A context manager; systemd has started when it is entered. `enter` before a command runs it there."""
 
     def __init__(self) -> None:
-        # Control groups are the machine's, whatever the namespace: a name that no other run has, not even one cut short.
+        # Control groups are the machine's, whatever the namespace: a name that no other run has, even one cut short.
         self._group = CGROUPS / f"secsign-gate-test-{secrets.token_hex(8)}"
         self._process: subprocess.Popen[str] | None = None
         self.enter: tuple[str, ...] = ()
