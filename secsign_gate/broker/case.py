@@ -26,6 +26,11 @@ class Case:
     why it could not be proven.
     """
 
+    __slots__ = (
+        "_pass_shown", "_waits", "_wants", "account", "certificate", "claim", "connection", "covered", "login", "peer",
+        "proof", "push", "reference", "started", "unproven", "user_rc_permitted",
+    )  # fmt: skip
+
     def __init__(
         self, claim: Ask, peer: Peer, reference: str, started: float, proof: Awaitable[Proof] | None = None
     ) -> None:

@@ -32,6 +32,8 @@ class DoorLeftError(Exception):
 class Door:
     """One door's stream. Reading never stops, so that a door that leaves is noticed at once."""
 
+    __slots__ = ("__weakref__", "_answered", "_gone", "_key_lines", "_listening", "_reader", "_writer")
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
@@ -78,19 +80,22 @@ class Door:
         except TimeoutError:
             self._writer.transport.abort()
 
-    async def unless_it_leaves(self, work: Coroutine[None, None, T]) -> T:
-        """Return the result of `work`; stop it and raise DoorLeftError if the door leaves before or meanwhile."""
+    async def unless_it_leaves(self, work: "Coroutine[None, None, T] | asyncio.Future[T]") -> T:
+        """Return the result of `work`; raise DoorLeftError if the door leaves before or meanwhile.
+
+        A coroutine is stopped then, a future is somebody else's and left alone.
+        """
         task = asyncio.ensure_future(work)
         either: set[asyncio.Future[Any]] = {task, self._gone}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if not task.done():
+            if task is not work and not task.done():
                 task.cancel()
                 await asyncio.wait({task})
         if self._gone.done():
             # Whatever came of the work as well, there is nobody for whom it could count.
-            if not task.cancelled():
+            if task.done() and not task.cancelled():
                 task.exception()
             raise DoorLeftError
         return task.result()

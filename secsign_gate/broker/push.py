@@ -60,10 +60,13 @@ class Push:
             self.verdict = refuse(Reason.CLIENT_LEFT)
             self._task.cancel()
 
-    async def news_after(self, changes: int) -> None:
-        """Wait until stage, place or verdict have changed more often than that."""
-        while self.changes == changes:
-            await asyncio.shield(self._news)
+    def news_after(self, changes: int) -> "asyncio.Future[None]":
+        """Return what is done once stage, place or verdict have changed more often than that. All who wait share it."""
+        if self.changes == changes:
+            return self._news
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        news.set_result(None)
+        return news
 
     async def _run(self) -> None:
         turn = self._world.state.turn(self.request.secsign_id)

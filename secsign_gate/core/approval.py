@@ -15,7 +15,7 @@ from secsign_gate.errors import IdServerError, IdServerNonsense, IdServerRefused
 
 # People answer a push within half a minute or not for long; nobody is asked about more often than twice a second
 # (protocol reference 7, row 14).
-OFTEN, SOMETIMES = 0.5, 2.0
+OFTEN, SOMETIMES = 0.5, 1.0
 OFTEN_FOR = 30.0
 SLOWEST_AFTER_FAULTS = 5.0
 _SERVER_TROUBLE = 500

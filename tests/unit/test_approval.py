@@ -135,7 +135,7 @@ def test_the_first_look_is_at_once_and_later_ones_are_twice_a_second_then_slower
     assert next_look(START, 100.0, 0.5) == 0.0
     looked = observe(START, report(1), 100.1)
     assert next_look(looked, 101.0, 0.0) == 0.5
-    assert next_look(looked, 131.0, 0.0) == 2.0
+    assert next_look(looked, 131.0, 0.0) == 1.0
     assert 0.5 <= next_look(looked, 101.0, 1.0) <= 0.6
 
 
