@@ -3,6 +3,7 @@
 Everything else that a test needs stands in the folder of its kind.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Generator
@@ -20,7 +21,13 @@ for folder in (TESTS, TESTS / "private_host"):
 
 # Timings are never asserted: the machine may be busy with something else.
 SLOWNESS = [hypothesis.HealthCheck.too_slow]
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=SLOWNESS, print_blob=True)
+hypothesis.settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=SLOWNESS,
+    print_blob=True,
+    derandomize="CI" in os.environ,  # there the same examples each time; who works on the code looks for new ones
+)
 hypothesis.settings.load_profile("patient")
 
 

@@ -13,7 +13,10 @@ _TIME_OF_DAY = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 
 
 class Span(NamedTuple):
-    """From the first to the last instant that a text can mean: a day for a date alone, else twice the same."""
+    """From the first to the last instant that a text can mean: a day for a date alone, else nearly always one instant.
+
+    A time of the night when clocks are set back has been twice.
+    """
 
     first: datetime
     last: datetime
@@ -34,9 +37,9 @@ def moment(text: str, now: datetime, zone: tzinfo | None) -> Span:
             return Span(_placed(day, zone), _placed(day + timedelta(days=1), zone) - timedelta(microseconds=1))
         if _TIME_OF_DAY.fullmatch(text):
             today = now.astimezone(zone).date().isoformat()
-            return _instant(_placed(datetime.fromisoformat(f"{today}T{text}"), zone))
+            return _time(datetime.fromisoformat(f"{today}T{text}"), zone)
         if _DATE_AND_TIME.match(text):
-            return _instant(_placed(datetime.fromisoformat(text), zone))
+            return _time(datetime.fromisoformat(text), zone)
     except (ValueError, OverflowError):
         pass  # such as the 30th of February
     raise ValueError(
@@ -51,6 +54,12 @@ def record_time(instant: datetime) -> str:
 
 def _instant(at: datetime) -> Span:
     return Span(at, at)
+
+
+def _time(at: datetime, zone: tzinfo | None) -> Span:
+    """Return when it is `at`; without a time zone of its own it is a time of `zone`."""
+    instants = [_placed(at.replace(fold=fold), zone) for fold in (0, 1)]
+    return Span(min(instants), max(instants))
 
 
 def _placed(at: datetime, zone: tzinfo | None) -> datetime:

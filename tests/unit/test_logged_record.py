@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secsign_gate.admin.logged_record import MAX_BYTES, LoggedRecord, logged_record
-from secsign_gate.admin.moment import moment, record_time
+from secsign_gate.admin.moment import Span, moment, record_time
 from secsign_gate.admin.record_choice import RecordChoice
 from secsign_gate.admin.record_view import record_line
 from secsign_gate.broker.audit_record import Event, Record, line_of
@@ -221,9 +221,17 @@ class TestMoment:
     @given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001 - local time
     def test_local_time_is_that_of_the_zone(self, at: datetime) -> None:
         at = at.replace(microsecond=0)
-        local = at.replace(tzinfo=BERLIN)
         there = moment(at.isoformat(), self.NOW, BERLIN)
-        assert there.first == there.last == local.astimezone(UTC)
+        local = [at.replace(tzinfo=BERLIN, fold=fold).astimezone(UTC) for fold in (0, 1)]
+        assert there == Span(min(local), max(local))
+
+    @pytest.mark.parametrize("text", ["2024-10-27 02:30", "2024-10-27T02:30:00"])
+    def test_an_hour_that_comes_twice_is_both(self, text: str) -> None:
+        there = moment(text, self.NOW, BERLIN)
+        assert [record_time(there.first), record_time(there.last)] == [
+            "2024-10-27T00:30:00.000Z",
+            "2024-10-27T01:30:00.000Z",
+        ]
 
 
 def words(record: LoggedRecord, width: int | None = None) -> list[str]:
