@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from gate import PIN_ACCOUNT, Gate
 from running_simulator import RunningSimulator
+from stranger import Stranger
 from system_log import SystemLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gate import Person
 
 NUMBERS = itertools.count(1)
 
@@ -47,3 +50,20 @@ def gate(
     yield made
     made.close()
     simulator.clear_faults()
+
+
+@pytest.fixture
+def alice(gate: Gate) -> Person:
+    return gate.user("alice", secsign_id="alice")
+
+
+@pytest.fixture
+def bob(gate: Gate) -> Person:
+    return gate.user("bob", secsign_id="bob")
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """A process of alice's that sshd has not started."""
+    with Stranger("alice") as started:
+        yield started

@@ -39,29 +39,12 @@ if os.fork() == 0:
 
 
 @pytest.fixture
-def alice(gate: Gate) -> Person:
-    return gate.user("alice", secsign_id="alice")
-
-
-@pytest.fixture
-def bob(gate: Gate) -> Person:
-    return gate.user("bob", secsign_id="bob")
-
-
-@pytest.fixture
 def broker(gate: Gate) -> Iterator[RunningBroker]:
     """The daemon, which knows alice and bob."""
     gate.drop_in = drop_in.asking(str(SOCKET))
     gate.configure(limits={"pause_seconds": 0})
     with RunningBroker() as running:
         yield running
-
-
-@pytest.fixture
-def stranger() -> Iterator[Stranger]:
-    """A process of alice's that sshd has not started."""
-    with Stranger("alice") as started:
-        yield started
 
 
 def deny(gate: Gate) -> None:

@@ -38,16 +38,6 @@ pytestmark = pytest.mark.usefixtures("alice", "bob", "broker")  # in this order:
 
 
 @pytest.fixture
-def alice(gate: Gate) -> Person:
-    return gate.user("alice", secsign_id="alice")
-
-
-@pytest.fixture
-def bob(gate: Gate) -> Person:
-    return gate.user("bob", secsign_id="bob")
-
-
-@pytest.fixture
 def broker(gate: Gate) -> Iterator[RunningBroker]:
     """The daemon, which knows alice and bob, and takes few doors of one account."""
     gate.drop_in = drop_in.asking(str(SOCKET))
@@ -56,13 +46,6 @@ def broker(gate: Gate) -> Iterator[RunningBroker]:
     )
     with RunningBroker() as running:
         yield running
-
-
-@pytest.fixture
-def stranger() -> Iterator[Stranger]:
-    """A process of alice's that sshd has not started."""
-    with Stranger("alice") as started:
-        yield started
 
 
 def is_served(gate: Gate, person: Person) -> bool:

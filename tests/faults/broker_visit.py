@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 from secsign_gate import wire
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.peer import Peer
+from secsign_gate.broker.recorder import Recorder
 from secsign_gate.broker.serve import serve
+from secsign_gate.broker.state import StateInMemory
+from secsign_gate.broker.world import Kept, World
+from secsign_gate.config import load_settings
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest, StateReport
 from secsign_gate.core.verdict import Allow, Refuse
+from secsign_gate.directory.users_file import load_users
 from secsign_gate.errors import AuditError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     from secsign_gate.broker.audit_record import Record
-    from secsign_gate.broker.world import World
+    from secsign_gate.config import Settings
 
 QUESTION = wire.Ask(
     door="force_command",
@@ -91,6 +97,28 @@ class Records(list["Record"]):
             for record in self
             if isinstance(record.verdict, Allow | Refuse)
         ]
+
+
+def orders_for_alice(folder: Path) -> Settings:
+    """Write orders into `folder` by which SecSign ID alice is asked for every login of root's; return them."""
+    for name, text in {
+        "gate.toml": '[id_server]\ndialect = "form"\nurl = "https://id.example.org"\n',
+        "users": "root alice\n",
+    }.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    return load_settings(str(folder / "gate.toml"))
+
+
+def world_with(settings: Settings, id_server: IdServerOfFutures, records: Records) -> World:
+    """Return a broker's world under these orders, with nothing remembered."""
+    return World(
+        settings,
+        load_users(settings.users_file),
+        Recorder(records),
+        lambda: id_server,  # type: ignore[arg-type,return-value] # what a push asks of it
+        Kept(StateInMemory()),
+    )
 
 
 class Visit:

@@ -8,20 +8,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from broker_visit import QUESTION, IdServerOfFutures, Records, Visit
+from broker_visit import QUESTION, IdServerOfFutures, Records, Visit, orders_for_alice, world_with
 
 from secsign_gate import wire
 from secsign_gate.broker import door as door_module
 from secsign_gate.broker import world as world_module
 from secsign_gate.broker.door import Door, DoorLeftError
-from secsign_gate.broker.recorder import Recorder
-from secsign_gate.broker.state import StateInMemory
-from secsign_gate.broker.world import Kept, World
-from secsign_gate.config import load_settings
 from secsign_gate.core.auth_session import AuthSessionState
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Reason, refuse
-from secsign_gate.directory.users_file import load_users
 from secsign_gate.errors import IdServerUnreachable, WireError
 
 if TYPE_CHECKING:
@@ -34,25 +29,13 @@ LONGEST_WAIT = 30.0  # seconds; a guard against hanging, never an expectation
 @pytest.fixture
 def visited(tmp_path: Path) -> Callable[..., None]:
     """Run a test's coroutine with a `Visit` to a broker that asks SecSign ID alice for every login."""
-    for name, text in {
-        "gate.toml": '[id_server]\ndialect = "form"\nurl = "https://id.example.org"\n',
-        "users": "root alice\n",
-    }.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o600)
-    settings = load_settings(str(tmp_path / "gate.toml"))
+    settings = orders_for_alice(tmp_path)
 
     @asynccontextmanager
     async def visit(wait_seconds: float) -> AsyncIterator[Visit]:
         id_server, records = IdServerOfFutures(), Records()
         push = settings.push._replace(wait_seconds=wait_seconds)  # type: ignore[arg-type] # tests have no whole seconds
-        world = World(
-            settings._replace(push=push),
-            load_users(settings.users_file),
-            Recorder(records),
-            lambda: id_server,
-            Kept(StateInMemory()),
-        )
+        world = world_with(settings._replace(push=push), id_server, records)
         yield Visit(world, id_server, records)
 
     def run(test: Callable[[Visit], Coroutine[Any, Any, None]], wait_seconds: float = 60) -> None:

@@ -6,21 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from broker_visit import IdServerOfFutures, Records
+from broker_visit import IdServerOfFutures, Records, orders_for_alice, world_with
 
 from secsign_gate.broker import push as push_module
 from secsign_gate.broker.push import Push, push_for
-from secsign_gate.broker.recorder import Recorder
-from secsign_gate.broker.state import StateInMemory
-from secsign_gate.broker.world import Kept, World
-from secsign_gate.config import load_settings
+from secsign_gate.broker.world import World
 from secsign_gate.core.ancestry import SshdProcess
 from secsign_gate.core.auth_session import AuthSessionState, PushRequest
 from secsign_gate.core.grant import Coverage
 from secsign_gate.core.login import OtherMethod
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow, Ground, Reason, Refuse
-from secsign_gate.directory.users_file import load_users
 from secsign_gate.errors import IdServerUnreachable
 
 if TYPE_CHECKING:
@@ -56,25 +52,13 @@ class IdServers(IdServerOfFutures):
 @pytest.fixture
 def pushing(tmp_path: Path) -> Callable[..., None]:
     """Run a test's coroutine with a world and its ID server."""
-    for name, text in {
-        "gate.toml": '[id_server]\ndialect = "form"\nurl = "https://id.example.org"\n',
-        "users": "root alice\n",
-    }.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o600)
-    settings = load_settings(str(tmp_path / "gate.toml"))
+    settings = orders_for_alice(tmp_path)
 
     def run(test: Callable[[World, IdServers], Coroutine[Any, Any, None]], queue_seconds: float = 60) -> None:
         async def whole() -> None:
             id_server = IdServers()
             push = settings.push._replace(queue_seconds=queue_seconds)  # type: ignore[arg-type] # no whole seconds
-            world = World(
-                settings._replace(push=push),
-                load_users(settings.users_file),
-                Recorder(Records()),
-                lambda: id_server,  # type: ignore[arg-type,return-value] # what a push asks of it
-                Kept(StateInMemory()),
-            )
+            world = world_with(settings._replace(push=push), id_server, Records())
             async with asyncio.timeout(LONGEST_WAIT):
                 await test(world, id_server)
                 await world.aclose()
