@@ -1,0 +1,1 @@
+"""What stands open, what does not work, and how to mend it. It looks and changes nothing."""
