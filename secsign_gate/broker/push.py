@@ -76,7 +76,7 @@ class Push:
             else:
                 self._end(refuse(Reason.QUEUE_TOO_SLOW))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal for all who wait
-            self._end(refuse(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
+            self._end_by_defect(error)
         finally:
             turn.leave()
 
@@ -121,6 +121,11 @@ class Push:
             self._end(approval.verdict)
         except IdServerError as error:
             self._end(refusal_for(error))
+        except Exception as error:
+            self._end_by_defect(
+                error
+            )  # now, for what follows may take seconds, and is not cut short once there is an end
+            raise
         finally:
             await self._taken_off_the_phone(opening, approval)
 
@@ -163,6 +168,9 @@ class Push:
         if self.verdict is None:
             self.verdict = verdict
             self._announce()
+
+    def _end_by_defect(self, error: Exception) -> None:
+        self._end(refuse(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
 
     def _announce(self) -> None:
         self.changes += 1

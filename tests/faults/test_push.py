@@ -255,6 +255,31 @@ def test_a_create_that_fails_is_a_refusal_for_all_and_the_next_has_its_turn(
     pushing(test)
 
 
+def test_after_a_defect_all_are_told_at_once_and_the_push_is_withdrawn_all_the_same(pushing: Pushing) -> None:
+    async def test(world: World, id_server: IdServers) -> None:
+        told = asyncio.Event()
+        withdraw = id_server.cancel
+
+        async def cancel_once_all_are_told(auth_session: AuthSession) -> None:
+            await told.wait()
+            await withdraw(auth_session)
+
+        id_server.cancel = cancel_once_all_are_told  # type: ignore[method-assign]
+        push = joined(world)
+        await id_server.asked
+        id_server.created.set_result(None)
+        id_server.reported.set_exception(ZeroDivisionError("a defect"))
+        verdict = await verdict_of(push)
+        assert isinstance(verdict, Refuse)
+        assert verdict.reason is Reason.INTERNAL_ERROR
+        push.leave()
+        told.set()
+        await world.aclose()
+        assert id_server.disposed == ["cancel 7"]
+
+    pushing(test)
+
+
 def test_a_turn_that_does_not_come_is_given_up(pushing: Pushing) -> None:
     async def test(world: World, id_server: IdServers) -> None:
         first, second = joined(world), joined(world, ELSEWHERE)
