@@ -122,9 +122,7 @@ class Push:
         except IdServerError as error:
             self._end(refusal_for(error))
         except Exception as error:
-            self._end_by_defect(
-                error
-            )  # now, for what follows may take seconds, and is not cut short once there is an end
+            self._end_by_defect(error)  # now: what follows may take seconds, and after an end nobody cuts it short
             raise
         finally:
             await self._taken_off_the_phone(opening, approval)
