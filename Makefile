@@ -32,7 +32,7 @@ demo: venv
 	@$(PYTHON) $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 
 # Logins mostly wait, the other tests mostly compute: side by side, each half on a private host of its own.
-PYTEST := $(PYTHON) $(HOST)/enter.py --with host --with browser -- pytest
+PYTEST := $(PYTHON) $(HOST)/enter.py --with host --with browser --with confinement -- pytest
 LOGINS := tests/clients tests/e2e
 
 ifeq ($(PYTEST_ARGUMENTS),)

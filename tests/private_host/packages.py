@@ -26,6 +26,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "browser": ("chromium", "chromium-driver", "fonts-dejavu-core"),
     # Other people's clients and OpenSSH's own regression suite: for the long way round, not for `make test`.
     "clients": ("ansible-core", "dropbear-bin", "lftp", "nodejs", "openssh-tests", "putty-tools", "sshfs"),
+    # What judges the SELinux module and the AppArmor profile without their kernels, and what shows a broker's opens.
+    "confinement": ("apparmor", "checkpolicy", "selinux-policy-default", "semodule-utils", "strace"),
     # pip itself, where Debian's python3-venv is not installed.
     "pip": ("python3-pip-whl",),
 }
