@@ -59,6 +59,12 @@ class ByteStream(asyncio.Protocol):
         self._flush()
         self._tls = tls
 
+    def certificate(self) -> tuple[bytes, dict[str, object]]:
+        """Return the peer's certificate, encoded and as ssl.SSLSocket.getpeercert() says it: empty if not verified."""
+        if self._tls is None:
+            return b"", {}
+        return self._tls.getpeercert(binary_form=True) or b"", dict(self._tls.getpeercert() or {})
+
     def write(self, data: bytes) -> None:
         """Send `data` in one write."""
         self._count = 0

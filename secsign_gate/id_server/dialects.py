@@ -143,11 +143,15 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+def dialect_of(settings: "IdServerSettings") -> Dialect:
+    """Return the dialect that the settings name, with its credentials."""
+    if settings.dialect == "form":
+        return FormDialect(settings.api_method)
+    if settings.pin_account is None:
+        raise ValueError("the REST dialect needs a PIN account")  # load_settings has seen to it
+    return RestDialect(settings.pin_account.name, settings.pin_account.password)
+
+
 def id_server(settings: "IdServerSettings") -> "IdServer":
     """Return the ID server that the settings name. Nothing is loaded from disk and no connection made until used."""
-    dialect: Dialect = FormDialect(settings.api_method)
-    if settings.dialect == "rest":
-        if settings.pin_account is None:
-            raise ValueError("the REST dialect needs a PIN account")  # load_settings has seen to it
-        dialect = RestDialect(settings.pin_account.name, settings.pin_account.password)
-    return HttpIdServer(dialect, settings)
+    return HttpIdServer(dialect_of(settings), settings)

@@ -42,11 +42,15 @@ class Ask(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A complete answer. `server` is `host:port`, for sentences. The body may hold a secret: `repr` hides it."""
+    """A complete answer. `server` is `host:port`, for sentences. The body may hold a secret: `repr` hides it.
+
+    `date` is what its clock says (RFC 9110 section 6.6.1), as it says it, or empty. Nothing is judged by it.
+    """
 
     server: str
     status: int
     body: bytes
+    date: str = ""
 
     def __repr__(self) -> str:
         return f"Reply(server={self.server!r}, status={self.status}, body=<{len(self.body)} bytes>)"

@@ -176,6 +176,14 @@ async def connect(
 
     Raises OSError, ssl.SSLError, SpoiledError or an exception of httpcore; `journey` knows what was being done.
     """
+    peer = await open_stream(address, proxy, seconds, context, journey)
+    return Connection(peer, httpcore.URL(f"https://{address}").origin)
+
+
+async def open_stream(
+    address: Address, proxy: Address | None, seconds: float, context: ssl.SSLContext, journey: Journey
+) -> ByteStream:
+    """Return the stream that a connection speaks over, opened as `connect` says. Raises the same."""
     peer: ByteStream | None = None
     try:
         async with asyncio.timeout(seconds):
@@ -191,7 +199,7 @@ async def connect(
         if peer is not None:
             peer.close()
         raise
-    return Connection(peer, httpcore.URL(f"https://{address}").origin)
+    return peer
 
 
 async def _tunnel(peer: ByteStream, proxy: Address, address: Address) -> None:

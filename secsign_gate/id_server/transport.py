@@ -126,7 +126,7 @@ class Transport:
         finally:
             lanes.give_back(lane)
         self._notice(server_url, Sign.ANSWER, began, "")
-        return Reply(journey.server, response.status_code, response.content)
+        return Reply(journey.server, response.status_code, response.content, response.headers.get("date", ""))
 
     async def warm(self, server_url: str) -> None:
         """See to it that a request finds a connection, without sending one. Never raises: the request will."""
