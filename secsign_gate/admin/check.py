@@ -5,12 +5,12 @@ import pwd
 
 import click
 
-from secsign_gate.admin.daemon_check import DaemonFound, daemon_found
-from secsign_gate.admin.rehearsal import Described, Rehearsal, rehearse
 from secsign_gate.config import Settings, load_settings
 from secsign_gate.config.reader import DEFAULT_PATH, users_file_named_in
 from secsign_gate.core.verdict import CONFIGURATION_ERROR
 from secsign_gate.directory.users_file import Users, load_users
+from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
+from secsign_gate.doctor.rehearsal import Described, NoSuchLoginError, Rehearsal, rehearse
 from secsign_gate.errors import ConfigError, Problem
 
 _HELP = """Load the configuration and the users file, look for the daemon if there is to be one, and tell every problem
@@ -61,7 +61,7 @@ def check(  # noqa: PLR0913 - one parameter for each option
         ctx.exit(CONFIGURATION_ERROR)
     rehearsal = None
     if account is not None:
-        rehearsal = rehearse(Described(account, fingerprints, command, client), settings, users)
+        rehearsal = _rehearsed(Described(account, fingerprints, command, client), settings, users)
     notes = _notes(users) + daemon.notes
     if as_json:
         click.echo(json.dumps(_report(settings, users, daemon, notes, rehearsal), indent=2))
@@ -90,6 +90,13 @@ def _load(path: str) -> tuple[list[Problem], Settings | None, Users | None]:
         except ConfigError as error:
             problems += error.problems
     return problems, settings, users
+
+
+def _rehearsed(described: Described, settings: Settings, users: Users) -> Rehearsal:
+    try:
+        return rehearse(described, settings, users)
+    except NoSuchLoginError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _accounts(users: Users) -> list[str]:

@@ -25,7 +25,7 @@ WHY = {
     ("doors/ask_broker.py", "time"): "bounds when sshd noted the key, which a date in the future would falsify",
     ("doors/greeting.py", "ctime"): "shows the last login",
     ("admin/status_text.py", "localtime"): "shows when",
-    ("admin/daemon_check.py", "localtime"): "shows when",
+    ("doctor/daemon_found.py", "localtime"): "shows when",
     ("admin/log.py", "now"): "what `--since 2h` means",
 }
 

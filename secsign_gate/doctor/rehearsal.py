@@ -5,14 +5,17 @@ import pwd
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple, assert_never
 
-import click
-
 from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.config import Settings
 from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection
 from secsign_gate.core.policy import NeedsApproval, judge
 from secsign_gate.core.verdict import Allow, Refuse
 from secsign_gate.directory.users_file import Users, check_fingerprint
+from secsign_gate.errors import GateError
+
+
+class NoSuchLoginError(GateError):
+    """No login can be as it was described."""
 
 
 class Described(NamedTuple):
@@ -33,7 +36,7 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(described: Described, settings: Settings, users: Users) -> Rehearsal:
-    """Judge the login as the broker would. Raises click.ClickException for what no login can have."""
+    """Judge the login as the broker would. Raises NoSuchLoginError."""
     account = _account(described.account)
     login = Login(
         door="check",
@@ -64,7 +67,7 @@ def _account(name: str) -> Account:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
-        raise click.ClickException(f"there is no account {name!a} on this host; name one of `getent passwd`") from None
+        raise NoSuchLoginError(f"there is no account {name!a} on this host; name one of `getent passwd`") from None
     groups = group_names(os.getgrouplist(name, entry.pw_gid))
     return Account(entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_shell, groups)
 
@@ -75,7 +78,7 @@ def _connection(client: str | None) -> SshConnection:
     try:
         address = ip_address(client)
     except ValueError:
-        raise click.ClickException(f"{client!a} is no IP address; write one like 192.0.2.7") from None
+        raise NoSuchLoginError(f"{client!a} is no IP address; write one like 192.0.2.7") from None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # as the broker reads SSH_CONNECTION
     return SshConnection(mapped or address, 0, None, 0)
 
@@ -84,4 +87,4 @@ def _fingerprint(text: str) -> str:
     try:
         return check_fingerprint(text)
     except ValueError as error:
-        raise click.ClickException(f"{text!a}: {error}; `ssh-keygen -lf FILE.pub` prints it") from None
+        raise NoSuchLoginError(f"{text!a}: {error}; `ssh-keygen -lf FILE.pub` prints it") from None

@@ -1,4 +1,4 @@
-"""What `secsign-gate check` finds out about the daemon: whether it could serve under these orders, and does."""
+"""What can be found out about the daemon: whether it could serve under these orders, and does."""
 
 import asyncio
 import os
@@ -27,12 +27,14 @@ class DaemonFound(NamedTuple):
 
     `state` is `none` (nobody has set one up), `serving`, `silent` (set up, but nobody answers) or `unknown` (only root
     may ask). `sentence` says so. `problems` are what would keep it from serving, `notes` what may not be meant.
+    `status` is what it says of itself (broker/control.py), None unless it serves.
     """
 
     state: str
     sentence: str
     problems: list[Problem]
     notes: list[str]
+    status: dict[str, Any] | None = None
 
 
 def daemon_found(settings: Settings) -> DaemonFound:
@@ -50,7 +52,7 @@ def daemon_found(settings: Settings) -> DaemonFound:
     try:
         status = asyncio.run(asked(control_path(settings.broker.socket), {"request": "status"}))
         sentence = f"serving {place}, pid {status['pid']}, {len(status['waiting'])} waiting"
-        return DaemonFound("serving", sentence, problems or _problems(settings), _notes(settings, status))
+        return DaemonFound("serving", sentence, problems or _problems(settings), _notes(settings, status), status)
     except ControlError:
         note = f"doors that ask the daemon let nobody in until it serves: {_START}"
         return DaemonFound("silent", f"does not answer {place}", problems, [note])
