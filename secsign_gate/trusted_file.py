@@ -3,13 +3,13 @@
 Whoever can change such a file, replace it, or redirect a directory on the way to it, gives the orders. So the way is
 walked one directory at a time, each judged on its open descriptor, and the next name is looked up in that descriptor:
 what was judged is what is read, whatever happens to the names meanwhile. What the bytes mean is not judged here.
+
+Built-in modules only: sshd starts a program that reads such a file for each key that is offered.
 """
 
+import _stat as stat
 import errno
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import posix as os
 
 from secsign_gate.errors import ConfigError, Problem
 
@@ -21,20 +21,30 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
-def read_trusted(path: str, *, limit: int = MAX_BYTES, secret: bool = False) -> bytes:
+def read_trusted(path: str, *, limit: int = MAX_BYTES, secret: bool = False, roots_alone: bool = False) -> bytes:
     """Return the content of the file at `path`, at most `limit` bytes and at least one.
 
     The open file must be regular, owned by root or the effective user, and not writable by group or others; so must
     every directory on the way, except that a sticky one may be writable; a symbolic link must have such an owner.
-    `secret` forbids reading by others as well. Raises ConfigError with one problem.
+    `secret` forbids reading by others as well, and `roots_alone` another owner than root. Raises ConfigError with one
+    problem.
     """
-    with _opened(path) as descriptor:
-        judged = os.fstat(descriptor)
-        _judge_file(path, judged, secret=secret)
+    owner = 0 if roots_alone else os.geteuid()
+    descriptor = -1
+    try:
+        descriptor = _open(path, owner)
+        _judge_file(path, os.fstat(descriptor), owner, secret=secret)
         content = _content(path, descriptor, limit)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except ValueError:
+        raise _fault(path, "is a name that no file can have", "correct the name") from None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
     if len(content) > limit:
         raise _fault(path, f"is larger than {limit} bytes", "keep orders only in it")
-    if not content.strip():
+    if not content or content.isspace():
         raise _fault(path, "is empty, as a file that was only half written is", "write it again")
     return content
 
@@ -59,31 +69,16 @@ def read_trusted_lines(path: str, *, limit: int = MAX_BYTES) -> str:
     return text
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
+def _open(path: str, owner: int) -> int:
     """Open the file at `path` for reading, having judged every directory on the way."""
-    descriptor = -1
-    try:
-        descriptor = _open(path)
-        yield descriptor
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except ValueError:
-        raise _fault(path, "is a name that no file can have", "correct the name") from None
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
-def _open(path: str) -> int:
     if not path:
         raise _fault("(no name)", "an empty name names no file", "name the file")
-    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - a door's directory may be gone
+    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"
     names = [name for name in reversed(whole.split("/")) if name]
     links = 0
     here = os.open("/", _DIRECTORY)
     try:
-        _judge_directory(path, here)
+        _judge_directory(path, here, owner)
         while names:
             name = names.pop()
             found = os.stat(name, dir_fd=here, follow_symlinks=False)
@@ -91,9 +86,8 @@ def _open(path: str) -> int:
                 links += 1
                 if links > _MAX_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                _judge_owner(
-                    path, found, f"the symbolic link {_name_of(here)}/{name}", f"-h root {_name_of(here)}/{name}"
-                )
+                link = f"{_name_of(here)}/{name}"
+                _judge_owner(path, found, owner, f"the symbolic link {link}", f"-h root {link}")
                 target = os.readlink(name, dir_fd=here)
                 names += [part for part in reversed(target.split("/")) if part]
                 following = os.open("/", _DIRECTORY) if target.startswith("/") else os.dup(here)
@@ -104,7 +98,7 @@ def _open(path: str) -> int:
                 return os.open(name, _FILE, dir_fd=here)
             os.close(here)
             here = following
-            _judge_directory(path, here)
+            _judge_directory(path, here, owner)
         raise _fault(path, "is a directory", "name a file")
     finally:
         os.close(here)
@@ -123,9 +117,9 @@ def _content(path: str, descriptor: int, limit: int) -> bytes:
     return content
 
 
-def _judge_file(path: str, judged: os.stat_result, *, secret: bool) -> None:
+def _judge_file(path: str, judged: os.stat_result, owner: int, *, secret: bool) -> None:
     _judge_kind(path, judged)
-    _judge_owner(path, judged, "", f"root {path}")
+    _judge_owner(path, judged, owner, "", f"root {path}")
     if judged.st_mode & stat.S_IWOTH:
         raise _fault(path, "can be written by everybody", f"chmod go-w {path}")
     if judged.st_mode & stat.S_IWGRP:
@@ -146,39 +140,41 @@ def _judge_kind(path: str, judged: os.stat_result) -> None:
             raise _fault(path, f"is {kind}", "put a regular file in its place")
 
 
-def _judge_owner(path: str, judged: os.stat_result, subject: str, remedy: str) -> None:
-    """Raise unless `subject`, empty for the file itself, belongs to root or the effective user."""
-    if judged.st_uid not in (0, os.geteuid()):
-        trusted = "root" if os.geteuid() == 0 else f"root or {_account(os.geteuid())}"
+def _judge_owner(path: str, judged: os.stat_result, owner: int, subject: str, remedy: str) -> None:
+    """Raise unless `subject`, empty for the file itself, belongs to root or to the uid `owner`."""
+    if judged.st_uid not in (0, owner):
+        trusted = "root" if owner == 0 else f"root or {_account(owner)}"
         what = f"{subject} belongs to {_account(judged.st_uid)}, not to {trusted}".lstrip()
         raise _fault(path, what, f"chown {remedy}")
 
 
-def _judge_directory(path: str, descriptor: int) -> None:
+def _judge_directory(path: str, descriptor: int, owner: int) -> None:
     judged = os.fstat(descriptor)
     writable = judged.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if judged.st_uid in (0, os.geteuid()) and (not writable or judged.st_mode & stat.S_ISVTX):
+    if judged.st_uid in (0, owner) and (not writable or judged.st_mode & stat.S_ISVTX):
         return
     name = _name_of(descriptor)
-    _judge_owner(path, judged, f"the directory {name}", f"root {name}")
+    _judge_owner(path, judged, owner, f"the directory {name}", f"root {name}")
     by_whom = "everybody" if writable & stat.S_IWOTH else "its group"
     raise _fault(path, f"the directory {name} can be written by {by_whom}", f"chmod go-w {name}")
 
 
 def _name_of(descriptor: int) -> str:
     """Return the present name of an open directory, for a sentence only."""
-    with suppress(OSError):
-        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - pathlib would cost each login some milliseconds
-    return "on the way"
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return "on the way"
 
 
 def _account(uid: int) -> str:
     """Return the name of a user, or the number of one who has none."""
     import pwd  # noqa: PLC0415 - only a sentence about a fault needs it
 
-    with suppress(KeyError):
+    try:
         return pwd.getpwuid(uid).pw_name
-    return f"uid {uid}"
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _unreadable(path: str, error: OSError) -> ConfigError:

@@ -273,3 +273,14 @@ class TestLines:
         with pytest.raises(ConfigError, match=says) as caught:
             read_trusted_lines(str(orders))
         assert [found.line for found in caught.value.problems] == [line]
+
+
+@as_root
+def test_a_file_for_programs_without_rights_is_roots_alone(folder: Path, orders: Path) -> None:
+    """An account that reads orders for others must not be able to give them."""
+    os.chown(orders, STRANGER, STRANGER)
+    assert in_child_as(STRANGER, lambda: read_trusted(str(orders))) == ""
+    assert "not to root; chown root" in in_child_as(STRANGER, lambda: read_trusted(str(orders), roots_alone=True))
+    os.chown(orders, 0, 0)
+    os.chown(folder, STRANGER, STRANGER)
+    assert "the directory" in in_child_as(STRANGER, lambda: read_trusted(str(orders), roots_alone=True))
