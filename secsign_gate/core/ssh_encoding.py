@@ -21,6 +21,10 @@ class SshReader:
         """Tell whether everything has been taken."""
         return self._at == len(self._data)
 
+    def boolean(self) -> bool:
+        """Take a truth value; every byte but 0 is true."""
+        return self._take(1) != b"\0"
+
     def uint32(self) -> int:
         """Take a 32-bit number."""
         return int.from_bytes(self._take(4))

@@ -1,0 +1,266 @@
+"""One SSH connection to the server that is meant: key exchange, authentication, and then whatever is asked of it.
+
+paramiko carries the packets and authenticates; channels and requests are in our own hands (channel.py), because an
+attempt is often something that a client library would not do.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Condition
+from typing import Any, NamedTuple, Self
+
+import paramiko  # type: ignore[import-untyped]  # it ships no types
+
+from secsign_gate.core.ssh_encoding import SshReader, ssh_string
+from secsign_gate.probe.bounded_socket import reach
+from secsign_gate.probe.channel import LARGEST_PACKET, WINDOW, Channel, Message, uint32
+from secsign_gate.probe.fault import LoginRefused, ProbeError
+from secsign_gate.probe.foreign_text import printable
+from secsign_gate.probe.host_keys import HostKeys
+from secsign_gate.probe.identity import Identity
+from secsign_gate.probe.place import Place
+
+PATIENCE = 15.0  # seconds for each step of a handshake, and for each answer
+_MOST_KEYS = 5  # sshd ends a connection after MaxAuthTries, which is 6
+_MOST_REMARKS = 100
+_LOOK_AGAIN = 0.25  # seconds; a connection that has died wakes nobody
+_NO = bytes([Message.REQUEST_FAILURE])
+# What a server may open towards us: each is the other end of something that an attempt has asked for.
+_EXPECTED = ("forwarded-tcpip", "forwarded-streamlocal@openssh.com", "x11", "auth-agent@openssh.com")
+
+
+class Reply(NamedTuple):
+    """The answer to a global request: `granted` is None if none came."""
+
+    granted: bool | None
+    data: bytes = b""
+
+
+class _Remarks(logging.Handler):
+    """Keeps what the server says on the side, which paramiko only logs; and keeps its log off the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text.startswith(("Debug msg: ", "Disconnect (")) and len(self.said) < _MOST_REMARKS:
+            self.said.append(printable(text))
+
+
+def connect(place: Place, host_keys: HostKeys, *, seconds: float = PATIENCE, source: str = "") -> "Connection":
+    """Connect to `place`, from the address `source` if one is given, exchange keys and check the server's.
+
+    Takes no longer than `seconds` for each of TCP and key exchange. Raises HostKeyRefused, and ProbeError if there is
+    no SSH server, or one that does not answer in time.
+    """
+    stream = reach(place, seconds, source)
+    try:
+        transport = paramiko.Transport(stream)
+        remarks = _Remarks()
+        transport.logger = logging.Logger(__name__)  # noqa: LOG001 - of this connection alone, and in no hierarchy
+        transport.logger.addHandler(remarks)
+        transport.packetizer.set_log(transport.logger)
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = seconds
+        options = transport.get_security_options()
+        options.key_types = _signatures(host_keys.kinds(place), tuple(options.key_types))
+        try:
+            transport.start_client(timeout=seconds)
+            if not transport.initial_kex_done:
+                raise TimeoutError("it did not finish")
+            blob = transport.get_remote_server_key().asbytes()
+        except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
+            reason = printable(str(error)) or "the connection ended"
+            raise ProbeError(
+                f"{place.known_as} does not speak SSH as it should, or not within {seconds:.0f} s ({reason}); "
+                "is it an SSH server?"
+            ) from error
+        host_keys.check(place, blob)
+    except BaseException:
+        stream.close()  # paramiko's thread ends with it
+        raise
+    return Connection(transport, place, remarks.said)
+
+
+def _signatures(kinds: list[str], all_types: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to ask the server to sign with, so that it shows a key of one of these types."""
+    rsa = tuple(one for one in all_types if one.startswith("rsa-sha2-")) if "ssh-rsa" in kinds else ()
+    return tuple(kind for kind in kinds if kind != "ssh-rsa" and kind in all_types) + rsa or all_types
+
+
+class Connection:
+    """A connection whose server has been recognised. Close it, or use it as a context manager.
+
+    `arrivals` are the channels that the server opened, `remarks` what it said on the side (debug messages, and why it
+    disconnected), in order.
+    """
+
+    def __init__(self, transport: Any, place: Place, remarks: list[str]) -> None:
+        self.place = place
+        self.arrivals: list[Channel] = []
+        self.remarks = remarks
+        self._transport = transport
+        self._grew = Condition()
+        self._channels: dict[int, Channel] = {}
+        self._replies: list[Reply] = []
+        self._asked = 0
+        for message in Message:
+            # the table of each transport is there to be changed; there is no other way to see such messages
+            transport._handler_table[message] = self._hears(message)  # noqa: SLF001
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Address and port of the server, as seen from here."""
+        peer: tuple[str, int] = self._transport.sock.getpeername()
+        return peer
+
+    @property
+    def is_to_this_host(self) -> bool:
+        """Whether the server has the address that this side has."""
+        return bool(self._transport.sock.getsockname()[0] == self.peer[0])
+
+    def is_alive(self) -> bool:
+        """Tell whether the connection has not ended."""
+        return bool(self._transport.is_active())
+
+    def methods(self, account: str) -> tuple[str, ...]:
+        """Ask for no authentication at all; return the methods that sshd offers instead, none if it let us in."""
+        try:
+            self._transport.auth_none(account)
+        except paramiko.BadAuthenticationType as refused:
+            return tuple(str(method) for method in refused.allowed_types)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self.fault("did not say which methods it takes") from error
+        return ()
+
+    def log_in(self, account: str, identities: list[Identity]) -> Identity:
+        """Authenticate by the first key that sshd takes, and return it. Raises LoginRefused, and ProbeError."""
+        more: list[str] = []
+        for identity in identities[:_MOST_KEYS]:
+            try:
+                more = self._transport.auth_publickey(account, identity.key)
+            except paramiko.AuthenticationException:
+                continue
+            except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
+                raise self.fault(f"ended the login of {account}") from error
+            if not more:
+                return identity
+        names = ", ".join(identity.name for identity in identities[:_MOST_KEYS]) or "no key at all"
+        wants = f" alone; it wants {', '.join(map(str, more))} besides" if more else ""
+        raise LoginRefused(
+            f"{self.place.known_as} does not take {names} for {account}{wants}; name another by --identity"
+        )
+
+    def has_password(self, account: str, password: str) -> bool:
+        """Tell whether this password alone is enough."""
+        try:
+            return not self._transport.auth_password(account, password, fallback=False)
+        except (paramiko.SSHException, EOFError, OSError):
+            return False
+
+    def open(self, kind: str, payload: bytes = b"", seconds: float = PATIENCE) -> Channel:
+        """Ask for a channel and wait for the answer, which is in its `opened`. Raises ProbeError."""
+        channel = self.begin(kind, payload)
+        channel.wait(lambda: channel.opened is not None, seconds)
+        if channel.opened is None:
+            raise self.fault(f"never answered a request for a channel ({kind})")
+        return channel
+
+    def begin(self, kind: str, payload: bytes = b"") -> Channel:
+        """Ask for a channel; do not wait."""
+        with self._grew:
+            channel = self._new_channel(kind)
+        self.send_packet(
+            bytes([Message.OPEN])
+            + ssh_string(kind.encode())
+            + b"".join(map(uint32, (channel.ours, WINDOW, LARGEST_PACKET)))
+            + payload
+        )
+        return channel
+
+    def ask(self, name: str, payload: bytes = b"", seconds: float = PATIENCE) -> Reply:
+        """Make a global request, and return the answer to it."""
+        with self._grew:
+            self._asked += 1
+            asked = self._asked
+        self.send_packet(bytes([Message.GLOBAL_REQUEST]) + ssh_string(name.encode()) + b"\1" + payload)
+        self.wait(lambda: len(self._replies) >= asked, seconds)
+        return self._replies[asked - 1] if len(self._replies) >= asked else Reply(None)
+
+    def wait(self, fact: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `fact` holds, the connection ends, or the time is over; return whether it holds."""
+        until = time.monotonic() + seconds
+        with self._grew:
+            while not fact() and self.is_alive() and (left := until - time.monotonic()) > 0:
+                self._grew.wait(min(left, _LOOK_AGAIN))
+            return fact()
+
+    def send_packet(self, packet: bytes) -> None:
+        """Send a message; if the connection has ended, who waits for an answer will notice."""
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            # its own name for "send, but not in the middle of a key exchange"
+            self._transport._send_user_message(paramiko.Message(packet))  # noqa: SLF001
+
+    def fault(self, what: str) -> ProbeError:
+        """Return the fault to be raised when the server `what`."""
+        said = f" ({self.remarks[-1]})" if self.remarks else ""
+        return ProbeError(f"{self.place.known_as} {what}{said}; look into sshd's log there")
+
+    def close(self) -> None:
+        """End the connection, and with it all that was open."""
+        for channel in list(self._channels.values()):
+            channel.close()
+        self._transport.close()
+        self._transport.sock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _new_channel(self, kind: str) -> Channel:
+        channel = Channel(kind, len(self._channels), self)
+        self._channels[channel.ours] = channel
+        return channel
+
+    def _hears(self, message: Message) -> Callable[[Any], None]:
+        def hear(packet: Any) -> None:
+            fields = SshReader(packet.get_remainder())
+            with self._grew:
+                self._heard(message, fields, packet)
+                self._grew.notify_all()
+
+        return hear
+
+    def _heard(self, message: Message, fields: SshReader, packet: Any) -> None:
+        """Take in one message; paramiko's thread calls this. What cannot be read ends the connection."""
+        match message:
+            case Message.GLOBAL_REQUEST:
+                fields.string()
+                if fields.boolean():
+                    self.send_packet(_NO)
+            case Message.REQUEST_SUCCESS | Message.REQUEST_FAILURE:
+                data = packet.asbytes()[1:]
+                self._replies.append(Reply(message == Message.REQUEST_SUCCESS, data))
+            case Message.OPEN:
+                self._opened_to_us(fields)
+            case _:
+                number = fields.uint32()
+                if number in self._channels:
+                    self._channels[number].heard(message, fields)
+
+    def _opened_to_us(self, fields: SshReader) -> None:
+        kind, theirs = fields.string().decode(errors="replace"), fields.uint32()
+        if kind not in _EXPECTED:
+            refused = ssh_string(b"") + ssh_string(b"")
+            self.send_packet(bytes([Message.OPEN_FAILURE]) + uint32(theirs) + uint32(1) + refused)
+            return
+        channel = self._new_channel(kind)
+        channel.theirs, channel.opened = theirs, True
+        self.arrivals.append(channel)
+        numbers = (theirs, channel.ours, WINDOW, LARGEST_PACKET)
+        self.send_packet(bytes([Message.OPEN_CONFIRMATION]) + b"".join(map(uint32, numbers)))
