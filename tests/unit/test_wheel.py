@@ -21,8 +21,9 @@ def test_the_wheel_brings_the_files_of_the_folder_and_no_subfolder(folder: str) 
     assert files_below(SHARED / folder) == {path.name for path in (CHECKOUT / folder).iterdir() if path.is_file()}
 
 
-def test_the_wheel_brings_all_that_systemd_reads() -> None:
-    assert files_below(SHARED / "systemd") == files_below(CHECKOUT / "systemd")
+@pytest.mark.parametrize("folder", ["apparmor", "selinux", "systemd"])
+def test_the_wheel_brings_all_that_the_system_reads(folder: str) -> None:
+    assert files_below(SHARED / folder) == files_below(CHECKOUT / folder)
 
 
 def test_the_demo_stays_here() -> None:
