@@ -1,15 +1,15 @@
 """`secsign-gate check`: every mistake in the files that the gate takes orders from, and what a login would meet."""
 
 import json
-import pwd
 
 import click
 
-from secsign_gate.config import Settings, load_settings
-from secsign_gate.config.reader import DEFAULT_PATH, users_file_named_in
+from secsign_gate.config import Settings
+from secsign_gate.config.reader import DEFAULT_PATH
 from secsign_gate.core.verdict import CONFIGURATION_ERROR
-from secsign_gate.directory.users_file import Users, load_users
+from secsign_gate.directory.users_file import Users
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
+from secsign_gate.doctor.orders import load_orders, mapped_accounts, strangers
 from secsign_gate.doctor.rehearsal import Described, NoSuchLoginError, Rehearsal, rehearse
 from secsign_gate.errors import ConfigError, Problem
 
@@ -48,7 +48,7 @@ def check(  # noqa: PLR0913 - one parameter for each option
     """Load what the gate would load, and print what is wrong with it or what it says."""
     if account is None and (fingerprints or command is not None or client is not None):
         raise click.UsageError("--fingerprint, --command and --client describe a login: add --account.", ctx)
-    problems, settings, users = _load(path)
+    problems, settings, users = load_orders(path)
     daemon = None
     if settings is not None:
         daemon = daemon_found(settings)
@@ -74,24 +74,6 @@ def check(  # noqa: PLR0913 - one parameter for each option
         click.echo(f"{click.style(rehearsal.outcome, bold=True)}: {rehearsal.sentence}")
 
 
-def _load(path: str) -> tuple[list[Problem], Settings | None, Users | None]:
-    """Load both files, the second although the first may be wrong."""
-    problems: list[Problem] = []
-    settings, users = None, None
-    try:
-        settings = load_settings(path)
-        users_file: str | None = settings.users_file
-    except ConfigError as error:
-        problems += error.problems
-        users_file = users_file_named_in(path)
-    if users_file is not None:
-        try:
-            users = load_users(users_file)
-        except ConfigError as error:
-            problems += error.problems
-    return problems, settings, users
-
-
 def _rehearsed(described: Described, settings: Settings, users: Users) -> Rehearsal:
     try:
         return rehearse(described, settings, users)
@@ -99,26 +81,11 @@ def _rehearsed(described: Described, settings: Settings, users: Users) -> Rehear
         raise click.ClickException(str(error)) from None
 
 
-def _accounts(users: Users) -> list[str]:
-    return sorted({account for account, _ in users.rules})
-
-
 def _notes(users: Users) -> list[str]:
     """Return what is no mistake but may not be meant."""
     if not users.rules:
         return ["the users file maps nobody, so only logins that need no approval are let in"]
-    here = {entry.pw_name for entry in pwd.getpwall()}
-    strangers = [account for account in _accounts(users) if account not in here and not _exists(account)]
-    return [f"the users file names {account}, whom this host does not know" for account in strangers]
-
-
-def _exists(account: str) -> bool:
-    """Ask for one account: a directory service need not list them all."""
-    try:
-        pwd.getpwnam(account)
-    except KeyError:
-        return False
-    return True
+    return [f"the users file names {account}, whom this host does not know" for account in strangers(users)]
 
 
 def _summary(settings: Settings, users: Users, daemon: DaemonFound) -> list[str]:
@@ -134,7 +101,7 @@ def _summary(settings: Settings, users: Users, daemon: DaemonFound) -> list[str]
     in_order = click.style("in order", fg="green")
     return [
         f"{settings.path}: {in_order}",
-        f"{settings.users_file}: {in_order}, {len(users)} lines for {len(_accounts(users))} accounts",
+        f"{settings.users_file}: {in_order}, {len(users)} lines for {len(mapped_accounts(users))} accounts",
         f"ID server: {server.url} ({server.dialect}{credentials})",
         f"needs no approval: {'; '.join(exempt) or 'nobody'}",
         f"recorded in: {', '.join(sinks)}",
@@ -150,7 +117,7 @@ def _report(
         "configuration": settings.path,
         "users_file": settings.users_file,
         "id_server": {"url": settings.id_server.url, "dialect": settings.id_server.dialect},
-        "accounts": _accounts(users),
+        "accounts": mapped_accounts(users),
         "daemon": {"socket": settings.broker.socket, "state": daemon.state},
         "problems": [],
         "notes": notes,
