@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-import pwd
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +12,7 @@ from secsign_gate.broker.privileges import account_of_broker
 from secsign_gate.config import Settings, load_settings
 from secsign_gate.config.toml_text import parse_toml
 from secsign_gate.directory.users_file import load_users
+from secsign_gate.doctor.as_account import acting_as
 from secsign_gate.errors import ConfigError, Problem
 from secsign_gate.trusted_file import read_trusted_lines
 
@@ -70,7 +68,7 @@ def _problems(settings: Settings) -> list[Problem]:
     try:
         account = account_of_broker(settings.broker.account, settings.path)
         if os.geteuid() == 0:
-            with _as(account):
+            with acting_as(account.pw_name, account.pw_uid, account.pw_gid):
                 _require_readable(settings)
                 _require_writable(settings)
     except ConfigError as error:
@@ -93,21 +91,6 @@ def _require_writable(settings: Settings) -> None:
         what = f"{path} cannot be written by {settings.broker.account}, so nobody would be let in"
         remedy = "name a file in /var/log/secsign-gate (systemd/tmpfiles.d), or chown it"
         raise ConfigError([Problem(settings.path, 0, "audit.file", what, remedy)])
-
-
-@contextmanager
-def _as(account: pwd.struct_passwd) -> Iterator[None]:
-    """Do what comes as `account`, as whom the daemon reads its orders; root again afterwards."""
-    groups = os.getgroups()
-    os.initgroups(account.pw_name, account.pw_gid)
-    os.setegid(account.pw_gid)
-    os.seteuid(account.pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
 
 
 def _notes(settings: Settings, status: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 trusted_file.py judges what it reads, and stops at the first fault. Here nothing is read, and every fault is told.
 """
 
+import grp
 import os
 import pwd
 import stat
@@ -34,16 +35,17 @@ class Way(NamedTuple):
     faults: tuple[Fault, ...]
 
 
-def way_to(path: str, owners: frozenset[int] = ROOT) -> Way:
+def way_to(path: str, owners: frozenset[int] = ROOT, private_gid: int = -1) -> Way:
     """Walk to `path`, which is absolute, and judge every directory, every symbolic link, and what is there.
 
     Each must belong to one of the uids `owners`, and not be writable by its group or by others; a directory with the
-    sticky bit may be. Raises OSError if there is nothing, or it may not be looked at.
+    sticky bit may be, and so may what only the group `private_gid` can write. Raises OSError if there is nothing, or it
+    may not be looked at.
     """
     faults: dict[str, Fault] = {}
     names = _parts(path)
     here, links = "/", 0
-    _judge(here, os.lstat(here), owners, faults)
+    _judge(here, os.lstat(here), owners, faults, private_gid)
     while names:
         name = names.pop()
         if name == "..":
@@ -51,7 +53,7 @@ def way_to(path: str, owners: frozenset[int] = ROOT) -> Way:
             continue
         there = str(Path(here, name))
         status = os.lstat(there)
-        _judge(there, status, owners, faults)
+        _judge(there, status, owners, faults, private_gid)
         if not stat.S_ISLNK(status.st_mode):
             here = there
             continue
@@ -85,12 +87,15 @@ def _parts(path: str) -> list[str]:
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
-def _judge(path: str, status: os.stat_result, owners: frozenset[int], faults: dict[str, Fault]) -> None:
+def _judge(
+    path: str, status: os.stat_result, owners: frozenset[int], faults: dict[str, Fault], private_gid: int = -1
+) -> None:
     is_link = stat.S_ISLNK(status.st_mode)
+    by_others = stat.S_IWOTH if status.st_gid == private_gid else _BY_OTHERS
     if status.st_uid not in owners:
         what = f"{path} belongs to {account_name(status.st_uid)}, not to {account_name(min(owners))}"
         faults[path] = Fault(path, what, f"chown {'-h ' if is_link else ''}{account_name(min(owners))} {path}")
-    elif not is_link and status.st_mode & _BY_OTHERS and not (_is_sticky_folder(status.st_mode)):
+    elif not is_link and status.st_mode & by_others and not _is_sticky_folder(status.st_mode):
         everybody = bool(status.st_mode & stat.S_IWOTH)
         what = f"{path} can be written by {'everybody' if everybody else f'the group {_group_name(status.st_gid)}'}"
         faults[path] = Fault(path, what, f"chmod go-w {path}", everybody)
@@ -107,9 +112,17 @@ def account_name(uid: int) -> str:
     return f"uid {uid}"
 
 
-def _group_name(gid: int) -> str:
-    import grp  # noqa: PLC0415 - only a sentence about a fault needs it
+def private_group(uid: int, gid: int) -> int:
+    """Return `gid` if nobody but the user `uid` is in that group, else -1. Debian's sshd trusts such a group."""
+    try:
+        members = set(grp.getgrgid(gid).gr_mem)
+        others = [entry for entry in pwd.getpwall() if entry.pw_gid == gid and entry.pw_uid != uid]
+        return gid if not others and members <= {pwd.getpwuid(uid).pw_name} else -1
+    except KeyError:
+        return -1
 
+
+def _group_name(gid: int) -> str:
     with suppress(KeyError):
         return grp.getgrgid(gid).gr_name
     return str(gid)

@@ -1,0 +1,103 @@
+"""The keys that an account logs in with: where sshd looks for them, which it would take, and who else could add one."""
+
+import os
+import pwd
+import stat
+from contextlib import suppress
+from typing import NamedTuple
+
+from secsign_gate.core.authorized_keys import KeyLine, KeyLineError, parse_key_line
+from secsign_gate.core.key_search import expand_pattern
+from secsign_gate.core.login import Account
+from secsign_gate.core.public_key import fingerprint
+from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.gate_program import told
+from secsign_gate.doctor.ownership import Fault, private_group, way_to
+from secsign_gate.sshd.effective import Effective
+
+_FILE_LIMIT = 8 * 1024 * 1024  # bytes, as doors/key_lines.py
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class KeysFound(NamedTuple):
+    """What is in an account's key files.
+
+    `files` are those that sshd would read, `missing` those of them that are not there. `lines` are the keys, `unread`
+    where a line stands that sshd passes over, `unreadable` files that could not be read, each with the reason.
+    """
+
+    files: tuple[str, ...]
+    missing: tuple[str, ...]
+    lines: tuple[KeyLine, ...]
+    unread: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """`SHA256:…` of each key that may log in by itself."""
+        return tuple(fingerprint(line.blob) for line in self.lines if not line.options.cert_authority)
+
+
+def keys_of(account: Account, effective: Effective) -> KeysFound:
+    """Read the key files that sshd would read for `account`."""
+    files, missing, unread, unreadable = [], [], [], []
+    lines: list[KeyLine] = []
+    for pattern in effective.value("authorizedkeysfile").split():
+        try:
+            path = expand_pattern(pattern, account)
+        except ValueError as error:
+            unreadable.append(f"{pattern}: {error}")
+            continue
+        if path is None:
+            continue
+        files.append(path)
+        try:
+            content = _content(path)
+        except (FileNotFoundError, NotADirectoryError):
+            missing.append(path)
+            continue
+        except OSError as error:
+            unreadable.append(f"{path} ({error.strerror})")
+            continue
+        for number, text in enumerate(content.split(b"\n"), 1):
+            try:
+                line = parse_key_line(text)
+            except KeyLineError as error:
+                unread.append(f"{path} line {number}: {error}")
+                continue
+            if line is not None:
+                lines.append(line)
+    return KeysFound(tuple(files), tuple(missing), tuple(lines), tuple(unread), tuple(unreadable))
+
+
+def examine_key_files(account: Account, effective: Effective) -> list[Finding]:
+    """Find out who else could add a key to the account's, or anything to its home."""
+    faults: dict[str, Fault] = {}
+    owners = frozenset({0, account.uid})
+    found = keys_of(account, effective)
+    group = _private_group(account)
+    for path in (account.home, *(file for file in found.files if file not in found.missing)):
+        with suppress(OSError):  # what is not there is told by `keys_of`
+            faults |= {fault.path: fault for fault in way_to(path, owners, group).faults}
+    if not faults:
+        return []
+    if effective.is_on("strictmodes"):
+        status, why = Status.BROKEN, "sshd takes no key from files that others could write (StrictModes)"
+    else:
+        status, why = Status.OPEN, "whoever can write there can add a key of his own, or files that a login runs"
+    return told(list(faults.values()), status, why, account.name, "shell-startup-files")
+
+
+def _private_group(account: Account) -> int:
+    with suppress(KeyError):
+        return private_group(account.uid, pwd.getpwnam(account.name).pw_gid)
+    return -1
+
+
+def _content(path: str) -> bytes:
+    """Return what is in a key file; nothing of what is no regular file. Raises OSError."""
+    descriptor = os.open(path, _FLAGS)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        return file.read(_FILE_LIMIT)
