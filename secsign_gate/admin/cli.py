@@ -36,6 +36,12 @@ Set it up:
   secsign-gate check --account alice --command uptime        what a login would meet
 
 \b
+Switch it on, and off again:
+  secsign-gate enable --user alice                           shows the plan, tries it, undoes it unless ...
+  secsign-gate confirm                                       ... a new login says that it is well
+  secsign-gate disable                                       as it was before
+
+\b
 Look at what it does:
   secsign-gate log --limit 20                                the last verdicts
   secsign-gate log --follow --verdict refuse                 refusals, as they come
@@ -68,6 +74,9 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "broker": _Command("secsign_gate.admin.broker", "broker", "Serve all logins of this host as a daemon."),
     "check": _Command("secsign_gate.admin.check", "check", "Find every mistake in the configuration."),
+    "confirm": _Command("secsign_gate.admin.activation", "confirm", "Keep what enable has changed."),
+    "disable": _Command("secsign_gate.admin.activation", "disable", "Switch the gate off in sshd."),
+    "enable": _Command("secsign_gate.admin.activation", "enable", "Switch the gate on in sshd, safely."),
     "import-mapping": _Command(
         "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."
     ),
@@ -77,6 +86,9 @@ _COMMANDS = {
     "status": _Command("secsign_gate.admin.broker", "status", "Show what a running broker is doing."),
     "unblock": _Command("secsign_gate.admin.broker", "unblock", "Let somebody be pushed again."),
 }
+
+
+_ABOUT_CHANGES = ("confirm", "disable", "enable")  # these see to changes that are under way themselves
 
 
 class _Commands(click.Group):
@@ -116,6 +128,25 @@ def cli(ctx: click.Context) -> None:
     """Attach what all commands share: colours only for a terminal whose user wants them (https://no-color.org)."""
     if os.environ.get("NO_COLOR"):
         ctx.color = False
+    if os.geteuid() == 0 and ctx.invoked_subcommand not in _ABOUT_CHANGES:
+        _undo_what_is_due()
+
+
+def _undo_what_is_due() -> None:
+    """Undo a change to sshd that nobody has confirmed in time, should the process that was to do it be gone."""
+    from secsign_gate.activation.journal import Journal  # noqa: PLC0415 - the rest only if there is something to undo
+
+    if not Journal().exists():
+        return
+    from secsign_gate.activation.undo import undo_what_is_due  # noqa: PLC0415 - as above
+
+    try:
+        why = undo_what_is_due(Journal())
+    except GateError as error:  # the command that was called has nothing to do with it
+        click.echo(f"secsign-gate: a change to sshd could not be undone: {error}", err=True)
+        return
+    if why:
+        click.echo(f"secsign-gate: a change to sshd was undone: {why}", err=True)
 
 
 def main() -> NoReturn:

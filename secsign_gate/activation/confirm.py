@@ -1,0 +1,122 @@
+"""Confirming a change from a new login, and switching the gate off."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from secsign_gate.activation.arming import arm, disarm_boot
+from secsign_gate.activation.change import Change, KeptFile, Phase, confirmed, digest, disabling, undoing, why_due
+from secsign_gate.activation.checkpoint import keep, write_file
+from secsign_gate.activation.journal import Journal, now
+from secsign_gate.activation.process import ancestry, ticks_since_boot
+from secsign_gate.activation.server import PreconditionError, sshd_meant
+from secsign_gate.activation.session import ANEW, connection_of, why_no_proof
+from secsign_gate.activation.shipped import boot_unit
+from secsign_gate.activation.steps import Steps, no_steps
+from secsign_gate.activation.undo import told, undo
+from secsign_gate.errors import GateError
+from secsign_gate.sshd.program import SshdError
+from secsign_gate.sshd.running import listeners
+
+
+class ConfirmError(GateError):
+    """The change was not confirmed. `str()` is one sentence."""
+
+
+def confirm(journal: Journal, *, at_the_console: bool = False, at_step: Steps = no_steps) -> Change:
+    """Keep the change that waits. Raises ConfirmError unless this runs in a login that proves that one gets in.
+
+    `at_the_console` says that the administrator sits where no sshd is needed, and takes it upon himself.
+    """
+    _require_root()
+    with journal.locked():
+        change = journal.read()
+        why = why_due(change, now())
+        if change is not None and why:
+            undo(journal, undoing(change, why))
+            raise ConfirmError(f"it is too late, for {why}; everything is as it was before, so `enable` comes first")
+        if change is None or change.phase is not Phase.WAITING or change.in_force is None:
+            already = "it is confirmed already" if change is not None else "nothing was changed"
+            raise ConfirmError(f"no change waits to be confirmed: {already}")
+        _require_proof(change, ticks_since_boot(change.in_force.since_boot), at_the_console=at_the_console)
+        journal.write(confirmed(change))
+        at_step("confirmed")
+        disarm_boot()
+    told(f"confirmed: the gate stands in front of {change.gated}")
+    return change
+
+
+def disable(journal: Journal, prefix: str, *, say: Callable[[str], None], at_step: Steps = no_steps) -> Change | None:
+    """Put back what was there before `enable`; return the change that was undone, None if there was none.
+
+    A file that somebody has changed by hand since is kept beside the journal first. Raises GateError; what is not done
+    then is done by the watcher.
+    """
+    _require_root()
+    if not journal.exists():
+        return None
+    with journal.locked():
+        change = journal.read()
+        if change is None:
+            return None
+        for written in change.written:
+            present = keep(written.path)
+            if present.content is not None and digest(present.content) != written.digest:
+                say(f"{written.path} was changed by hand since; that is kept as {_put_aside(journal, present)}")
+        undone = disabling(change)
+        journal.write(undone)
+        at_step("disabling is on record")
+        arm(journal, boot_unit(prefix))
+        at_step("undo is armed")
+        undo(journal, undone, at_step=at_step)
+    told("the gate was switched off")
+    return change
+
+
+def undo_unconfirmed(journal: Journal, *, at_boot: bool) -> str:
+    """Undo what nobody has confirmed, whether its time is up or not; return what was done, a sentence."""
+    _require_root()
+    if not journal.exists():
+        return "no change was ever made"
+    with journal.locked():
+        change = journal.read()
+        if change is None or change.phase is Phase.CONFIRMED:
+            return "no change waits to be confirmed"
+        why = why_due(change, now(), at_boot=at_boot) or "it was undone by hand"
+        undo(journal, undoing(change, why), reload=not at_boot)
+    told(f"undone: {why}")
+    return f"everything is as it was before: {why}"
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise PreconditionError("only root may change sshd's configuration; run this as root")
+
+
+def _require_proof(change: Change, in_force: int, *, at_the_console: bool) -> None:
+    every = frozenset(one.pid for one in listeners() if one.is_openssh)
+    chain = ancestry(os.getpid())
+    if at_the_console:
+        if connection_of(chain, every) is not None:
+            raise ConfirmError(f"this is a login by SSH and not the console; {ANEW}")
+        return
+    meant: frozenset[int] = frozenset()
+    try:
+        _, server = sshd_meant(change.server.executable, change.server.configuration)
+        meant = frozenset(one.pid for one in server.listeners)
+    except (SshdError, PreconditionError):
+        pass  # then none of it listens, and each connection has an sshd of its own
+    why = why_no_proof(chain, every, meant, in_force)
+    if why:
+        raise ConfirmError(why)
+
+
+def _put_aside(journal: Journal, present: KeptFile) -> str:
+    """Keep a copy of the file; return where."""
+    name = present.path.rpartition("/")[2]
+    number = 1
+    while Path(f"{journal.folder}/{name}.{number}").exists():
+        number += 1
+    path = f"{journal.folder}/{name}.{number}"
+    write_file(present._replace(path=path))
+    return path

@@ -1,0 +1,126 @@
+"""Whether the gate could let anybody in: its files, who is mapped, the broker, the ID server."""
+
+import asyncio
+import grp
+import os
+import pwd
+from pathlib import Path
+from typing import NamedTuple
+
+from secsign_gate.activation.plan import Gated
+from secsign_gate.activation.server import PreconditionError
+from secsign_gate.broker.account_lookup import group_names
+from secsign_gate.config import Settings
+from secsign_gate.directory.users_file import Users
+from secsign_gate.doctor.daemon_found import daemon_found
+from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.id_server import examine_id_servers
+from secsign_gate.doctor.orders import load_orders
+from secsign_gate.errors import ConfigError, GateError
+
+_SHELLS = Path("/etc/shells")
+_NO_SHELLS = ("nologin", "false", "sync", "shutdown", "halt")
+
+
+class UnavailableError(GateError):
+    """Somebody who is asked at each login does not answer. `str()` is one sentence; nothing was changed."""
+
+
+class Reach(NamedTuple):
+    """Whom the gate would stand in front of: it can let in who is `served`; who is `locked_out` is not mapped."""
+
+    served: tuple[str, ...]
+    locked_out: tuple[str, ...]
+
+
+def usable_orders(path: str) -> tuple[Settings, Users]:
+    """Return the configuration at `path` and the users file. Raises ConfigError with all problems."""
+    orders = load_orders(path)
+    if orders.problems or orders.settings is None or orders.users is None:
+        raise ConfigError(orders.problems)
+    return orders.settings, orders.users
+
+
+def reach(gated: Gated, break_glass: tuple[str, ...], settings: Settings, users: Users) -> Reach:
+    """Return who would be gated, of those who can log in. Raises PreconditionError if it could let nobody in."""
+    for name in break_glass:
+        _require_account(name)
+    names = [name for name in _gated_accounts(gated) if name not in break_glass]
+    served = tuple(name for name in names if users.secsign_ids(name) or _is_exempt(name, settings))
+    locked_out = tuple(name for name in names if name not in served)
+    if not served:
+        raise PreconditionError(
+            f"{settings.users_file} maps nobody of whom the gate would stand in front of ({gated}), so all of them "
+            "would be locked out; add a line for at least one"
+        )
+    return Reach(served, locked_out)
+
+
+def require_answers(settings: Settings, users: Users, *, broker: bool) -> None:
+    """Return if the broker, where doors are to ask one, and an ID server answer. Raises UnavailableError."""
+    if broker:
+        daemon = daemon_found(settings)
+        if daemon.problems:
+            raise ConfigError(daemon.problems)
+        if daemon.state != "serving":
+            raise UnavailableError(f"the daemon {daemon.sentence}, so doors would let nobody in; start it first")
+    anybody = next(iter(users.rules.values()))
+    seen = asyncio.run(examine_id_servers(settings.id_server, anybody))
+    if not any(one.answers for one in seen):
+        worst = next(finding.what for one in seen for finding in one.findings if finding.status is not Status.CLOSED)
+        raise UnavailableError(f"no ID server could be asked: {worst}; nothing was changed")
+
+
+def asks_daemon(settings: Settings) -> bool:
+    """Tell whether a daemon is set up on this host, so that doors should ask it."""
+    return daemon_found(settings).state != "none"
+
+
+def _gated_accounts(gated: Gated) -> list[str]:
+    """Return the accounts that log in and would be gated. Raises PreconditionError for a name that nobody has."""
+    if gated.kind == "user":
+        for name in gated.names:
+            _require_account(name)
+        return list(gated.names)
+    if gated.kind == "all":
+        return sorted({entry.pw_name for entry in pwd.getpwall() if _logs_in(entry)})
+    found = set()
+    for name in gated.names:
+        try:
+            group = grp.getgrnam(name)
+        except KeyError:
+            raise PreconditionError(f"there is no group {name!a} on this host; see `getent group`") from None
+        found |= {member for member in group.gr_mem if _exists(member)}
+        found |= {entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == group.gr_gid and _logs_in(entry)}
+    return sorted(found)
+
+
+def _logs_in(entry: pwd.struct_passwd) -> bool:
+    """Tell whether the account has a shell that is one."""
+    shell = entry.pw_shell or "/bin/sh"
+    if shell.rpartition("/")[2] in _NO_SHELLS:
+        return False
+    try:
+        return shell in _SHELLS.read_text("utf-8", "replace").split("\n")
+    except OSError:
+        return True
+
+
+def _is_exempt(name: str, settings: Settings) -> bool:
+    if settings.policy.exempt_accounts.matches(name):
+        return True
+    entry = pwd.getpwnam(name)
+    return settings.policy.exempt_groups.matches_any(group_names(os.getgrouplist(name, entry.pw_gid)))
+
+
+def _require_account(name: str) -> None:
+    if not _exists(name):
+        raise PreconditionError(f"there is no account {name!a} on this host; see `getent passwd`")
+
+
+def _exists(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""Having the sshd that listens read its configuration again, and seeing that it has.
+
+On SIGHUP a listening sshd closes its sockets and executes itself anew (sshd(8)); open sessions are processes of their
+own and go on. A configuration that it does not take would be its end, so `sshd -t` comes first, each time.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import time
+
+from secsign_gate.activation.change import Listener, Server
+from secsign_gate.activation.process import image_of, process, unit_of
+from secsign_gate.errors import GateError
+from secsign_gate.sshd.program import Sshd
+from secsign_gate.sshd.running import listeners
+
+_SECONDS = 30.0  # for a host that is busy; a listener that is well takes some milliseconds
+_LOOK_EVERY = 0.02
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+class ReloadError(GateError):
+    """sshd does not run the configuration that is on disk. `str()` is one sentence."""
+
+
+def reload_sshd(sshd: Sshd, server: Server) -> str:
+    """Have every listener of the server read its configuration again; return what was done, for a sentence.
+
+    Returns once each has executed itself anew and listens. A listener that has ended meanwhile has nothing to read, and
+    one that is started later reads what is there. Raises SshdError if sshd does not take its configuration, and then no
+    listener is told; ReloadError if one does not come back.
+    """
+    sshd.validate()
+    done = [_reload(listener) for listener in server.listeners if is_there(listener)]
+    return "; ".join(done) or "no sshd listens, so none had to read it again"
+
+
+def is_there(listener: Listener) -> bool:
+    """Tell whether this very process still runs."""
+    found = process(listener.pid)
+    return found is not None and found.start_time == listener.start_time
+
+
+def start_again(sshd: Sshd, server: Server) -> None:
+    """Start sshd as it was started, if it listened when the change began and listens no more. Raises ReloadError."""
+    if not server.listeners or any(one.executable == sshd.executable for one in listeners()):
+        return
+    sshd.validate()
+    for unit in ("ssh.service", "sshd.service"):
+        if os.path.isdir("/run/systemd/system") and _ran("systemctl", "start", unit).returncode == 0:  # noqa: PTH112
+            return
+    started = _ran(sshd.executable, "-f", sshd.configuration, *sshd.options)
+    if started.returncode:
+        raise ReloadError(f"sshd has ended and does not start again ({started.stdout.strip()}); start it by hand")
+
+
+def _reload(listener: Listener) -> str:
+    pid = listener.pid
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return f"sshd {pid} has ended"
+    try:
+        before = image_of(pid)
+        unit = unit_of(pid)
+        if unit:
+            told = _ran("systemctl", "reload", unit)
+            if told.returncode:
+                raise ReloadError(f"`systemctl reload {unit}` failed ({told.stdout.strip()}); see `systemctl status`")
+        else:
+            signal.pidfd_send_signal(descriptor, signal.SIGHUP)
+        _wait_for_another_image(pid, descriptor, before)
+    except OSError as error:
+        raise ReloadError(f"sshd {pid} could not be told to read its configuration ({error.strerror})") from None
+    finally:
+        os.close(descriptor)
+    return f"sshd {pid} ({unit}) reads it" if unit else f"sshd {pid} reads it"
+
+
+def _wait_for_another_image(pid: int, descriptor: int, before: tuple[str, ...]) -> None:
+    """Return once the process has executed itself anew and listens. Raises ReloadError."""
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until:
+        if select.select([descriptor], [], [], 0)[0]:
+            raise ReloadError(f"sshd {pid} has ended in place of reading its configuration again; look at its log")
+        if image_of(pid) != before and any(one.pid == pid for one in listeners()):
+            return
+        time.sleep(_LOOK_EVERY)
+    raise ReloadError(f"sshd {pid} does not read its configuration again, {_SECONDS:.0f} s after it was told to")
+
+
+def _ran(*command: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="backslashreplace",
+            env=_ENVIRONMENT,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.CompletedProcess(command, 1, f"{command[0]} cannot be run, or does not end")

@@ -1,0 +1,96 @@
+"""Which sshd is meant, and where a drop-in of ours would be read by it."""
+
+import fnmatch
+import glob
+import os
+from pathlib import Path
+
+from secsign_gate.activation.change import Listener, Server
+from secsign_gate.activation.plan import DROP_IN
+from secsign_gate.activation.process import process
+from secsign_gate.errors import GateError
+from secsign_gate.sshd.config_files import INCLUDES_FROM, read_config
+from secsign_gate.sshd.program import Sshd, find_sshd, listeners, sshd_of
+from secsign_gate.sshd.running import Listener as Running
+
+
+class PreconditionError(GateError):
+    """Something must be mended first; nothing was changed. `str()` is one sentence."""
+
+
+def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd, Server]:
+    """Return the sshd that is meant, and those of its listeners that read its configuration.
+
+    Raises PreconditionError if several sshds with configurations of their own listen and none is named, SshdError if
+    there is none.
+    """
+    running = [one for one in listeners() if one.is_openssh and executable in (None, one.executable)]
+    found = [(sshd_of(one), one) for one in running]
+    places = sorted({sshd.configuration for sshd, _ in found})
+    if configuration is None and len(places) > 1:
+        raise PreconditionError(
+            f"several sshds listen here, with the configurations {' and '.join(places)}; say which by --sshd-config"
+        )
+    meant = [(sshd, one) for sshd, one in found if configuration is None or _same(sshd.configuration, configuration)]
+    sshd = meant[0][0] if meant else find_sshd(executable, configuration)._replace(options=())
+    here = tuple(listener for _, one in meant for listener in _listener(one))
+    return sshd, Server(sshd.executable, sshd.configuration, sshd.options, here)
+
+
+def drop_in_path(sshd: Sshd, directory: str | None) -> str:
+    """Return where the drop-in belongs: a directory whose `*.conf` sshd reads before its first Match block.
+
+    `directory` is where the administrator wants it. Raises PreconditionError if sshd would not read it there, or too
+    late; SshdError if the configuration cannot be read.
+    """
+    lines = read_config(sshd.configuration).lines
+    own = [line for line in lines if line.path == sshd.configuration]
+    first_match = next((line.number for line in own if line.keyword == "match"), None)
+    places = [(_whole(pattern), line) for line in own if line.keyword == "include" for pattern in line.arguments]
+    in_time = [pattern for pattern, line in places if not line.match]
+    wanted = directory or next((_folder(one) for one in in_time if _takes(one, f"{_folder(one)}/{DROP_IN}")), None)
+    if wanted is not None and any(_takes(pattern, f"{wanted}/{DROP_IN}") for pattern in in_time):
+        return f"{wanted}/{DROP_IN}"
+    folder = wanted or f"{Path(sshd.configuration).parent}/sshd_config.d"
+    include = f"`Include {folder}/*.conf`"
+    if any(_takes(pattern, f"{folder}/{DROP_IN}") for pattern, _ in places):
+        raise PreconditionError(
+            f"{sshd.configuration} includes {folder} only below its Match line {first_match}, which is too late; "
+            f"put {include} at its top"
+        )
+    raise PreconditionError(f"{sshd.configuration} does not include {folder}; put {include} at its top")
+
+
+def require_writable(path: str) -> None:
+    """Raise PreconditionError unless a file can be made, or replaced, at `path`."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise PreconditionError(f"{folder} does not exist; `install -d -m 755 {folder}` makes it")
+    if os.statvfs(folder).f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK):
+        raise PreconditionError(f"{folder} is on a file system that is read-only here; make it writable")
+
+
+def _listener(running: Running) -> list[Listener]:
+    found = process(running.pid)
+    return [] if found is None else [Listener(running.pid, found.start_time)]
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _whole(pattern: str) -> str:
+    return pattern if pattern.startswith("/") else f"{INCLUDES_FROM}/{pattern}"
+
+
+def _folder(pattern: str) -> str:
+    return pattern.rpartition("/")[0]
+
+
+def _takes(pattern: str, path: str) -> bool:
+    """Tell whether an Include's pattern names the file, which need not exist."""
+    folder, _, name = pattern.rpartition("/")
+    at, _, own = path.rpartition("/")
+    if glob.has_magic(folder):
+        return False
+    return _same(folder, at) and fnmatch.fnmatchcase(own, name)
