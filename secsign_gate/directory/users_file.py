@@ -48,6 +48,11 @@ class Users:
             return self.rules.get((account, None))
         return holders.pop() if len(holders) == 1 else None
 
+    def depends_on_key(self, account: str) -> bool:
+        """Tell whether it takes the key to say whose phone is to be asked when somebody logs in as `account`."""
+        whose = {self.rules.get((name, key)) for name, key in self.rules if name == account}
+        return bool(whose) and whose != {self.rules.get((account, None))}
+
     def secsign_ids(self, account: str) -> set[SecSignId]:
         """Return every SecSign ID that may be asked for `account`, whatever the key."""
         return {secsign_id for (name, _), secsign_id in self.rules.items() if name == account}
