@@ -34,6 +34,8 @@ Set it up:
   secsign-gate import-mapping secsignid.config --output /etc/secsign-gate/users
   secsign-gate check                                         every mistake in the files; is the daemon well?
   secsign-gate check --account alice --command uptime        what a login would meet
+  secsign-gate doctor                                        what stands open, from sshd to the phone
+  secsign-gate doctor --user alice                           why somebody cannot log in
 
 \b
 Switch it on, and off again:
@@ -76,6 +78,7 @@ _COMMANDS = {
     "check": _Command("secsign_gate.admin.check", "check", "Find every mistake in the configuration."),
     "confirm": _Command("secsign_gate.admin.activation", "confirm", "Keep what enable has changed."),
     "disable": _Command("secsign_gate.admin.activation", "disable", "Switch the gate off in sshd."),
+    "doctor": _Command("secsign_gate.admin.doctor", "doctor", "Find what stands open, and what does not work."),
     "enable": _Command("secsign_gate.admin.activation", "enable", "Switch the gate on in sshd, safely."),
     "import-mapping": _Command(
         "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."

@@ -77,7 +77,7 @@ def examine_host(configuration: str, seen: SshdSeen, *, id_servers: bool = True)
 def sshd_findings(seen: SshdSeen) -> tuple[Finding, ...]:
     """Judge sshd's settings, its files, PAM's, and the homes of those whom the gate is for."""
     if seen.sshd is None:
-        return (_unusable(seen.fault), *examine_pam_files())
+        return (unusable_sshd(seen.fault), *examine_pam_files())
     findings: list[Finding] = []
     if seen.left_out:
         what = f"{seen.left_out} more accounts have a shell, and sshd was not asked about them"
@@ -85,14 +85,15 @@ def sshd_findings(seen: SshdSeen) -> tuple[Finding, ...]:
     try:
         findings += examine_sshd_files(read_config(seen.sshd.configuration))
     except SshdError as error:
-        findings.append(_unusable(str(error)))
+        findings.append(unusable_sshd(str(error)))
     findings += examine_pam_files()
     findings += examine_homes(seen.gated)
     findings += examine_way_out(seen.gated, seen.others)
     return tuple(findings)
 
 
-def _unusable(sentence: str) -> Finding:
+def unusable_sshd(sentence: str) -> Finding:
+    """Return the finding for an sshd that is not there, or cannot be asked, with its sentence."""
     what, _, mend = sentence.rpartition("; ")
     as_root = os.geteuid() == 0
     status = Status.BROKEN if as_root else Status.UNKNOWN

@@ -154,7 +154,7 @@ def examine_limits(account: Account, secsign_ids: set[SecSignId], status: dict[s
         if one.get("name") not in {account.name, *secsign_ids}:
             continue
         if one.get("pause_left"):
-            what = f"{one['name']} is left in peace for {one['pause_left']:.0f} s more, having denied {one['denials']} times"
+            what = f"{one['name']} is left in peace for {one['pause_left']:.0f} s more after {one['denials']} denials"
             why = "no login of it is asked for until then"
             findings.append(
                 _broken(account, what, why, "wait, or let it be pushed again", f"secsign-gate unblock {one['name']}")

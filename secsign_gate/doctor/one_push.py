@@ -32,7 +32,7 @@ class PushEnd(NamedTuple):
     seconds: float
 
 
-def test_request(account: Account, secsign_id: SecSignId) -> PushRequest:
+def request_for_test(account: Account, secsign_id: SecSignId) -> PushRequest:
     """Return a push that says that it is a test. It wants no picture, for it must be accepted from anywhere."""
     host = display_text(os.uname().nodename) or "this host"
     name = display_text(f"test by secsign-gate doctor: {account.name}@{host}")

@@ -26,6 +26,8 @@ WHY = {
     ("doors/greeting.py", "ctime"): "shows the last login",
     ("admin/status_text.py", "localtime"): "shows when",
     ("doctor/daemon_found.py", "localtime"): "shows when",
+    ("doctor/certificate.py", "gmtime"): "shows until when",
+    ("doctor/id_server.py", "time"): "is compared with what a certificate, and a server, say",
     ("admin/log.py", "now"): "what `--since 2h` means",
 }
 

@@ -1,0 +1,101 @@
+"""One account's login from sshd to the phone, each station in turn."""
+
+from typing import Any, NamedTuple
+
+from secsign_gate.config import Settings
+from secsign_gate.core.login import Account
+from secsign_gate.core.secsign_id import SecSignId
+from secsign_gate.doctor import one_login
+from secsign_gate.doctor.accounts import AtSshd, at_sshd
+from secsign_gate.doctor.daemon_found import daemon_found
+from secsign_gate.doctor.finding import Finding
+from secsign_gate.doctor.host import SshdSeen, broker_findings, gate_findings, id_server_findings, unusable_sshd
+from secsign_gate.doctor.keys import examine_key_files, keys_of
+from secsign_gate.doctor.orders import Orders, load_orders
+from secsign_gate.doctor.station import Examined, Station
+from secsign_gate.sshd.program import SshdError, find_sshd
+
+
+class Walk(NamedTuple):
+    """What was found on the way of one account's login.
+
+    `settings` are None if they are not usable. `secsign_ids` may be asked for the account: for each its own phone.
+    `status` is what the daemon says of itself, None if it is not asked.
+    """
+
+    account: Account
+    examined: tuple[Examined, ...]
+    settings: Settings | None
+    secsign_ids: tuple[SecSignId, ...]
+    status: dict[str, Any] | None
+
+
+class Asked(NamedTuple):
+    """Whose login, under which orders, past which sshd; `fingerprints` are keys it is with, none: all that it has."""
+
+    account: str
+    configuration: str
+    sshd: str | None = None
+    sshd_configuration: str | None = None
+    fingerprints: tuple[str, ...] = ()
+
+
+def examine_login(asked: Asked, *, id_servers: bool = True) -> Walk:
+    """Walk the way of a login. Raises one_login.NoSuchAccountError, rehearsal.NoSuchLoginError."""
+    account = one_login.account_by_name(asked.account)
+    orders = load_orders(asked.configuration)
+    seen, one, fault = _past_sshd(asked, account)
+    prints = asked.fingerprints or (keys_of(account, one.effective).fingerprints if one is not None else ())
+    found = daemon_found(orders.settings) if orders.settings is not None else None
+    ids = _secsign_ids(orders, account, asked.fingerprints)
+    status = found.status if found is not None else None
+    examined = [
+        Examined(Station.SSHD, (*one_login.examine_account(account), *fault, *_sshd(one))),
+        Examined(Station.GATE, (*gate_findings(orders, seen), *(one_login.examine_orders_as(one) if one else ()))),
+        Examined(
+            Station.BROKER,
+            (*broker_findings(orders, found, seen), *one_login.examine_limits(account, set(ids), status)),
+        ),
+    ]
+    if id_servers:
+        examined.append(Examined(Station.ID_SERVER, id_server_findings(orders, *ids[:1])))
+    examined.append(Examined(Station.PHONE, tuple(_phone(orders, account, ids, prints))))
+    return Walk(account, tuple(examined), orders.settings, ids, status)
+
+
+def _past_sshd(asked: Asked, account: Account) -> tuple[SshdSeen, AtSshd | None, tuple[Finding, ...]]:
+    try:
+        sshd = find_sshd(asked.sshd, asked.sshd_configuration)
+        one = at_sshd(sshd, account)
+    except SshdError as error:
+        return SshdSeen(None, str(error), (), 0), None, (unusable_sshd(str(error)),)
+    return SshdSeen(sshd, "", (one,), 0), one, ()
+
+
+def _sshd(one: AtSshd | None) -> tuple[Finding, ...]:
+    if one is None:
+        return ()
+    found = keys_of(one.account, one.effective)
+    return (
+        one_login.examine_gate_before(one),
+        *one_login.examine_keys(one, found),
+        *examine_key_files(one.account, one.effective),
+    )
+
+
+def _secsign_ids(orders: Orders, account: Account, fingerprints: tuple[str, ...]) -> tuple[SecSignId, ...]:
+    if orders.users is None:
+        return ()
+    if fingerprints:
+        secsign_id = orders.users.secsign_id(account.name, fingerprints)
+        return (secsign_id,) if secsign_id is not None else ()
+    return tuple(sorted(orders.users.secsign_ids(account.name)))
+
+
+def _phone(orders: Orders, account: Account, ids: tuple[SecSignId, ...], prints: tuple[str, ...]) -> list[Finding]:
+    if orders.settings is None or orders.users is None:
+        return []
+    findings = one_login.examine_policy(account, orders.settings, orders.users, prints)
+    for secsign_id in ids[:1]:
+        findings += one_login.examine_phone(account, secsign_id, orders.settings)
+    return findings
