@@ -4,6 +4,7 @@ import base64
 from typing import NamedTuple
 
 from secsign_gate.core.certificate import CertificateError, parse_certificate
+from secsign_gate.core.key_file_name import key_file_name
 from secsign_gate.core.login import Account, AuthenticationMethod, PublicKey
 from secsign_gate.core.public_key import fingerprint, is_certificate_type, parse_public_key
 from secsign_gate.core.ssh_encoding import EncodingError
@@ -57,22 +58,8 @@ def fingerprints(methods: tuple[AuthenticationMethod, ...]) -> tuple[str, ...]:
 
 
 def expand_pattern(pattern: str, account: Account) -> str | None:
-    """Return the file that `pattern` names for `account` (sshd_config(5), AuthorizedKeysFile), None for `none`.
-
-    `%h` is the home directory, `%u` the name, `%U` the number, `%%` a per cent sign; what does not begin with a slash
-    after that is below the home directory. Raises ValueError for a token that sshd does not know here either.
-    """
-    if pattern.lower() == "none":
-        return None
-    tokens = {"%": "%", "h": account.home, "u": account.name, "U": str(account.uid)}
-    path = ""
-    rest = iter(pattern)
-    for char in rest:
-        token = next(rest, "") if char == "%" else ""
-        if char == "%" and token not in tokens:
-            raise ValueError(f"%{token} means nothing in the name of a key file; use %h, %u, %U or %%")
-        path += tokens[token] if char == "%" else char
-    return path if path.startswith("/") else f"{account.home}/{path}"
+    """Return the file that `pattern` names for `account`, as key_file_name.py says. Raises ValueError as it does."""
+    return key_file_name(pattern, account.name, account.home, account.uid)
 
 
 def _sought_material(key: PublicKey) -> bytes:

@@ -1,8 +1,12 @@
-"""The name of a user at the ID server."""
+"""The name of a user at the ID server. Built-in modules only, see core/registry_line.py."""
 
-from typing import NewType
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NewType
 
-SecSignId = NewType("SecSignId", str)
+    SecSignId = NewType("SecSignId", str)
+else:
+    SecSignId = str  # what NewType makes of it, without loading typing
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@_-.")
 _MAX_LENGTH = 255  # the longest that the vendor's plug-ins store (protocol reference 4.5)

@@ -12,12 +12,12 @@ everything in it that could be a slip of the pen is an error, and all of them ar
 from types import MappingProxyType
 from typing import NamedTuple
 
+from secsign_gate.core.account_name import check_account
 from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
 from secsign_gate.errors import ConfigError, Problem
 from secsign_gate.trusted_file import read_trusted_lines
 
 MAX_BYTES = 16 * 1024 * 1024  # a hundred thousand accounts with a key each
-_MAX_ACCOUNT = 256  # Linux's LOGIN_NAME_MAX
 _FINGERPRINT = "SHA256:"
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _LAST_OF_BASE64 = frozenset("AEIMQUYcgkosw048")  # 43 letters carry 258 bits; the last two must be zero
@@ -92,20 +92,6 @@ def parse_users(path: str, text: str) -> Users:
 def users_line(account: str, secsign_id: SecSignId, fingerprint: str | None = None) -> str:
     """Return the line, without its end, that `parse_users` reads as this rule."""
     return f"{account} {secsign_id} {fingerprint}" if fingerprint else f"{account} {secsign_id}"
-
-
-def check_account(name: str) -> str:
-    r"""Return `name` if an account can have it in this file. Raises ValueError with a sentence.
-
-    Wider than useradd(8): directories have names like `DOMAIN\alice`, `alice@example.org` or `build$`.
-    """
-    if not name or len(name) > _MAX_ACCOUNT:
-        raise ValueError(f"an account name has 1 to {_MAX_ACCOUNT} characters")
-    if not name.isprintable() or " " in name:
-        raise ValueError("an account name holds no blank and no control character")
-    if name.startswith(("-", "#")) or ":" in name or "/" in name:
-        raise ValueError("an account name holds no colon and no slash and begins with neither - nor #")
-    return name
 
 
 def check_fingerprint(text: str) -> str:

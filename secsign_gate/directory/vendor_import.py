@@ -6,8 +6,9 @@ plausibly has are taken; a line of any other form is refused, for a guess here w
 
 import re
 
+from secsign_gate.core.account_name import check_account
 from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
-from secsign_gate.directory.users_file import check_account, users_line
+from secsign_gate.directory.users_file import users_line
 from secsign_gate.errors import ConfigError, Problem
 
 # Punctuation that an account could have, if oddly, is more likely a form of file that nobody has thought of.

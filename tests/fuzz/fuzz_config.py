@@ -18,7 +18,8 @@ from secsign_gate.config import Settings
 from secsign_gate.config.pin_account import parse_pin_account
 from secsign_gate.config.reader import load_settings, users_file_named_in
 from secsign_gate.config.settings import PinAccount
-from secsign_gate.directory.users_file import Users, check_account, check_fingerprint, load_users, parse_users
+from secsign_gate.core.account_name import check_account
+from secsign_gate.directory.users_file import Users, check_fingerprint, load_users, parse_users
 from secsign_gate.directory.vendor_import import import_mapping
 from secsign_gate.errors import ConfigError
 

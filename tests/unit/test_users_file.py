@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from secsign_gate.core.secsign_id import SecSignId
-from secsign_gate.directory.users_file import check_account, check_fingerprint, load_users, parse_users, users_line
+from secsign_gate.core.account_name import check_account
+from secsign_gate.directory.users_file import check_fingerprint, load_users, parse_users, users_line
 from secsign_gate.errors import ConfigError
 
 ALICE_KEY = "SHA256:PEwSdoGta4FL6IHBXTO+GPSvpm0NCzM+EuSLnhFc/VU"
