@@ -19,6 +19,7 @@ OURS = {
     "core": ("core", "errors"),
     "doors": ("doors", "ask_and_answer", "wire", "errors", "core.verdict", "terminal"),
     "terminal": ("terminal", "core.verdict", "wire"),
+    "authorized_keys": ("authorized_keys", "core", "errors", "trusted_file"),
     "broker": ("broker", "core", "wire", "errors", "config", "trusted_file", "id_server", "directory"),
     "id_server": ("id_server", "core", "errors", "config"),
     "directory": ("directory", "core", "errors", "trusted_file"),
@@ -209,6 +210,24 @@ def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
         for path in sorted((PACKAGE / folder).glob("*.py"))
     )
     assert not loaded_by(everything) & heavy
+
+
+TO_ANSWER_FOR_A_KEY = {
+    "_stat", "binascii", "errno", "secsign_gate", "secsign_gate.authorized_keys", "secsign_gate.core",
+    "secsign_gate.core.account_name", "secsign_gate.core.offered_key", "secsign_gate.core.registry_line",
+    "secsign_gate.core.scanned_line", "secsign_gate.core.secsign_id", "secsign_gate.errors",
+    "secsign_gate.trusted_file",
+}  # fmt: skip
+
+
+def test_who_answers_for_a_key_loads_exactly_this_and_cannot_reach_any_phone():
+    assert loaded_by("import secsign_gate.authorized_keys") == TO_ANSWER_FOR_A_KEY
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "authorized_keys").glob("*.py")), ids=lambda path: path.name)
+def test_who_answers_for_a_key_knows_no_network(path):
+    reached = loaded_by(f"import secsign_gate.authorized_keys.{path.stem}") if path.stem != "__init__" else set()
+    assert not reached & {"_socket", "_ssl", "asyncio", "http", "httpcore", "httpx", "select", "socket", "ssl"}
 
 
 def test_an_embedded_login_that_asks_no_phone_loads_no_http_client():
