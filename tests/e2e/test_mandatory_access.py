@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import drop_in
 import pytest
 from accounts import BROKER, GROUPS
 from apparmor_profile import Profile
-from running_broker import SOCKET
+from running_broker import SOCKET, RunningBroker
 from traced_broker import TracedBroker
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def log_folder() -> Iterator[None]:
     os.chown(RECORD.parent, BROKER, GROUPS["secsign-gate"])
     yield
     shutil.rmtree(RECORD.parent)
+
+
+@pytest.fixture
+def hidden_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """/proc shows everybody their own processes only, and a group, if the test names one, all."""
+    subprocess.run(["mount", "-o", f"remount,hidepid=invisible,gid={request.param}", "/proc"], check=True)
+    yield
+    subprocess.run(["mount", "-o", "remount,hidepid=off,gid=0", "/proc"], check=True)
 
 
 @needs_the_tools
@@ -88,3 +97,45 @@ def test_a_profile_that_lacks_a_rule_would_be_found(
     profile = Profile(shorter)
     lacking = {use.path for use in broker.uses if not all(profile.allows(use.path, one) for one in use.mode)}
     assert lacking == {"/etc/subuid"}
+
+
+@pytest.mark.usefixtures("hidden_processes")
+@pytest.mark.parametrize(
+    ("hidden_processes", "second"),
+    [(GROUPS["secsign-gate"], "granted"), (0, "approved")],
+    ids=["but not from the broker", "from all"],
+    indirect=["hidden_processes"],
+)
+def test_where_processes_are_hidden_one_tap_is_for_a_connection_if_the_broker_sees_them(
+    gate: Gate, second: str
+) -> None:
+    """In any case each login is proven: the monitor sees them."""
+    gate.drop_in = drop_in.asking(str(SOCKET))
+    with RunningBroker() as broker:
+        alice = gate.user("alice", secsign_id="alice")
+        broker.reload()
+        mux = ["-o", "ControlMaster=auto", "-o", f"ControlPath={alice.client.folder}/mux", "-o", "ControlPersist=yes"]
+        login = alice.ssh(f"ls -d /proc/{broker.pid} 2>/dev/null; echo hidden", options=mux)
+        gate.phone("alice").accept()
+        assert login.outcome()[:2] == (0, b"hidden\n")
+        again = alice.ssh("true", options=mux)
+        if second == "approved":
+            gate.phone("alice").accept()
+        assert again.outcome().status == 0
+        alice.ssh(options=[*mux, "-O", "exit"]).outcome()
+    assert [record["ground"] for record in gate.records] == ["approved", second]
+    assert not any("unproven" in record for record in gate.records)
+
+
+def test_a_container_that_lacks_the_capability_has_no_broker(gate: Gate) -> None:
+    """Docker's containers lack CAP_SYS_PTRACE unless they are given it. CAP_DAC_READ_SEARCH may be missing."""
+    del gate  # which has written a configuration
+    started = subprocess.run(
+        ["setpriv", "--bounding-set=-sys_ptrace", "/opt/secsign-gate/bin/secsign-gate", "broker"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert started.returncode == 75
+    assert "the broker's monitor did not start (cannot keep the capabilities [19]" in started.stderr
