@@ -1,6 +1,6 @@
 """The messages between door and broker, their sizes and their parser.
 
-    door ──Ask──▶ broker            exactly one, first
+    door ──Ask──▶ broker            exactly one, first; the PAM door's is an AskForPam
     door ◀──FindKeyLines── broker   at most two: the broker cannot read the user's key files, the door can
     door ──KeyLines──▶ broker       its answer, one for each
     door ◀──Progress── broker       any number
@@ -23,14 +23,18 @@ from secsign_gate.ask_and_answer import (
 )
 from secsign_gate.errors import WireError
 
+PAM_DOOR = "pam_exec"  # what the door of an AskForPam is called; no other may call itself so
+
 __all__ = (  # noqa: RUF022 - the messages, then how long one may be, then how it is read
     "Ask",
+    "AskForPam",
     "KeyLines",
     "Left",
     "FindKeyLines",
     "Progress",
     "Answer",
     "Message",
+    "PAM_DOOR",
     "VERSION",
     "HEADER",
     "MAX_FRAME",
@@ -56,6 +60,29 @@ class Left(WireMessage):
 
     NUMBER = 3
     why: str
+
+
+class AskForPam(WireMessage):
+    """The claim of a PAM door: what pam_exec(8) puts into its environment. It is believed of root only.
+
+    `phase` is PAM_TYPE, `service` PAM_SERVICE, `account` PAM_USER, `remote_user` PAM_RUSER, `remote_host` PAM_RHOST,
+    `terminal` PAM_TTY, `ssh_connection` SSH_CONNECTION and `auth_info` SSH_AUTH_INFO_0, each empty where PAM has none.
+    `after_password`: the administrator says that a module before this one has verified a password. `seconds`: how long
+    the door can wait for its answer.
+    """
+
+    NUMBER = 4
+    version: int = VERSION
+    phase: bytes
+    service: bytes
+    account: bytes
+    remote_user: bytes
+    remote_host: bytes
+    terminal: bytes
+    ssh_connection: bytes
+    auth_info: bytes
+    after_password: bool
+    seconds: int
 
 
 class FindKeyLines(WireMessage):
@@ -87,10 +114,10 @@ class Progress(WireMessage):
     speak: bool
 
 
-Message = Ask | KeyLines | Left | FindKeyLines | Progress | Answer
+Message = Ask | AskForPam | KeyLines | Left | FindKeyLines | Progress | Answer
 
 _KINDS: dict[int, "type[Message]"] = {
-    kind.NUMBER: kind for kind in (Ask, KeyLines, Left, FindKeyLines, Progress, Answer)
+    kind.NUMBER: kind for kind in (Ask, AskForPam, KeyLines, Left, FindKeyLines, Progress, Answer)
 }
 
 
@@ -101,6 +128,6 @@ def decode(frame: bytes) -> Message:
     kind = _KINDS.get(frame[0])
     if kind is None:
         raise WireError(f"a message of the unknown kind {frame[0]}")
-    if kind is Ask and (version := Reader(frame[1:]).uint32()) != VERSION:
+    if kind in (Ask, AskForPam) and (version := Reader(frame[1:]).uint32()) != VERSION:
         raise WireError(f"door and broker are of different versions ({version} and {VERSION}); reinstall both")
     return kind.read(frame[1:])

@@ -14,6 +14,7 @@ from secsign_gate.core.login import (
     IpAddress,
     Login,
     LoginShell,
+    PamService,
     PublicKey,
     SshConnection,
 )
@@ -52,7 +53,7 @@ class Record(NamedTuple):
     the event is none. `account` is empty if nobody has found it out. `login` is None if its claim was unusable; what
     was known of it by then is in `connection`. `auth_session_id` is the number, never the request id, which is a
     secret. `waited` is in seconds. `unproven` says why the SSH connection is not proven, empty if it is or if nobody
-    tried to prove it.
+    tried to prove it. `service` is what PAM was asked for, None where it was not PAM that asked.
     """
 
     time: float
@@ -69,6 +70,7 @@ class Record(NamedTuple):
     auth_session_id: str | None = None
     waited: float = 0.0
     unproven: str = ""
+    service: PamService | None = None
 
 
 def line_of(record: Record) -> str:
@@ -82,6 +84,7 @@ def line_of(record: Record) -> str:
         "reference": _name(record.reference),
         **_verdict_fields(record.verdict),
         "door": _name(record.door),
+        **(_service_fields(record.service) if record.service is not None else {}),
         "account": _name(record.account) or None,
         "uid": record.uid,
         **_connection_fields(record.login.connection if record.login is not None else record.connection),
@@ -176,10 +179,21 @@ def _wanted_fields(login: Login) -> dict[str, object]:
             fields["wanted"] = "shell"
         case Command(line):
             fields |= {"wanted": "command", "command": escaped(line, _MAX_COMMAND), "command_bytes": len(line)}
+        case PamService(whole_connection=whole):
+            fields["wanted"] = "connection" if whole else "service"
     if login.restriction is not None:
         fields["restriction"] = escaped(login.restriction, _MAX_RESTRICTION)
         fields["restriction_bytes"] = len(login.restriction)
     return fields
+
+
+def _service_fields(service: PamService) -> dict[str, object]:
+    return {
+        "phase": _name(service.phase),
+        "service": _name(service.name),
+        "service_terminal": _name(service.terminal) or None,
+        "remote_host": _sentence(service.remote_host),
+    }
 
 
 def _certificate_fields(certificate: Certificate) -> dict[str, object]:

@@ -1,17 +1,18 @@
 """What is known of one login so far: for the record, for the person who waits, and for the answer."""
 
 from collections.abc import Awaitable
+from math import inf
 from typing import TYPE_CHECKING
 
 from secsign_gate.broker.audit_record import Certificate, Event, Record
 from secsign_gate.broker.peer import Peer
 from secsign_gate.core.grant import Coverage
-from secsign_gate.core.login import Login, SshConnection
+from secsign_gate.core.login import Login, PamService, SshConnection
 from secsign_gate.core.orders import SshdSettings, orders
 from secsign_gate.core.proof import Proof
 from secsign_gate.core.push_text import phone_text, wanted_text
 from secsign_gate.core.verdict import Refuse, Verdict
-from secsign_gate.wire import Answer, Ask, Progress
+from secsign_gate.wire import PAM_DOOR, Answer, Ask, AskForPam, Progress
 
 if TYPE_CHECKING:
     from secsign_gate.broker.push import Push
@@ -23,18 +24,26 @@ class Case:
     `started` is on the broker's monotonic clock, in seconds. `user_rc_permitted` is what the key says of ~/.ssh/rc.
     `covered` is what shares an approval with this login, None if nothing does. `push` is the one that was waited for.
     `proof` is on its way to what the kernel says of the SSH connection, None where nobody asks it, and `unproven` says
-    why it could not be proven.
+    why it could not be proven. `deadline` is when the door must have its answer, on the same clock.
+
+    `pam` is what a PAM door said, None for other doors; `service` is what PAM is asked for, once that has been read.
+    `nobody` says why nobody may be asked for this login, None if somebody may.
     """
 
     __slots__ = (
-        "_pass_shown", "_waits", "_wants", "account", "certificate", "claim", "connection", "covered", "login", "peer",
-        "proof", "push", "reference", "started", "unproven", "user_rc_permitted",
+        "_pass_shown", "_waits", "_wants", "account", "certificate", "claim", "connection", "covered", "deadline",
+        "login", "nobody", "pam", "peer", "proof", "push", "reference", "service", "started", "unproven",
+        "user_rc_permitted",
     )  # fmt: skip
 
     def __init__(
-        self, claim: Ask, peer: Peer, reference: str, started: float, proof: Awaitable[Proof] | None = None
+        self, claim: Ask | AskForPam, peer: Peer, reference: str, started: float, proof: Awaitable[Proof] | None = None
     ) -> None:
-        self.claim = claim
+        self.pam = claim if isinstance(claim, AskForPam) else None
+        self.claim = _in_common(claim) if isinstance(claim, AskForPam) else claim
+        self.deadline = started + claim.seconds if isinstance(claim, AskForPam) else inf
+        self.service: PamService | None = None
+        self.nobody: Refuse | None = None
         self.peer = peer
         self.reference = reference
         self.started = started
@@ -100,7 +109,7 @@ class Case:
             verdict=verdict,
             door=self.claim.door,
             account=self.account,
-            uid=self.peer.uid,
+            uid=self.peer.uid if self.login is None else self.login.account.uid,
             login=self.login,
             connection=self.connection,
             certificate=self.certificate,
@@ -108,6 +117,7 @@ class Case:
             auth_session_id=self.push.auth_session.id if self.push and self.push.auth_session else None,
             waited=waited,
             unproven=self.unproven,
+            service=self.service,
         )
 
     def refusal(self, verdict: Refuse, now: float, *, speak: bool) -> Answer:
@@ -143,3 +153,19 @@ class Case:
             mail_notice=todo.greet and sshd.mail_notice,
             last_login=todo.greet and sshd.last_login,
         )
+
+
+def _in_common(claim: AskForPam) -> Ask:
+    """Return what a PAM door says, as far as all doors say it."""
+    return Ask(
+        door=PAM_DOOR,
+        logname=claim.account,
+        ssh_connection=claim.ssh_connection,
+        auth_info=claim.auth_info,
+        auth_info_time=0,
+        auth_info_problem="",
+        command=None,
+        terminal=False,
+        started_by_key=False,
+        restricted_to=None,
+    )

@@ -20,12 +20,16 @@ Watch = Callable[[SshdProcess, Callable[[], None]], Callable[[], None]]
 
 
 class Connection:
-    """What is known of one SSH connection and uid: the account, once somebody has looked it up, what its keys allow."""
+    """What is known of one SSH connection and uid: the account, once somebody has looked it up, what its keys allow.
 
-    __slots__ = ("_orders", "account")
+    `refused` is the reference of the login by which PAM was refused the connection, empty if it was not.
+    """
+
+    __slots__ = ("_orders", "account", "refused")
 
     def __init__(self) -> None:
         self.account: Account | None = None
+        self.refused = ""
         self._orders: dict[bytes, tuple[KeyOrders, Certificate | None]] = {}
 
     def key_orders(self, auth_info: bytes) -> tuple[KeyOrders, Certificate | None] | None:

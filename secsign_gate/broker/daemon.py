@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from resource import RLIMIT_NOFILE, getrlimit
 
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.connections import Connections
@@ -26,6 +27,7 @@ from secsign_gate.broker.service_manager import Notifier
 from secsign_gate.broker.state import StateInMemory
 from secsign_gate.broker.world import Kept, Proving, World
 from secsign_gate.config import Settings, load_settings
+from secsign_gate.core.ancestry import ROOT
 from secsign_gate.core.circuit import ServerState
 from secsign_gate.core.verdict import Reason
 from secsign_gate.directory.users_file import Users, load_users
@@ -37,6 +39,7 @@ _MONITOR_ENDED = (
     "the monitor has ended: no SSH connection can be proven, so each channel is asked for by itself; restart the broker"
 )
 KEEP_WARM_SECONDS = 20.0
+_ROOTS_PART = 8  # of the descriptors; half of what all doors may have, so that nobody shuts the others out by sudo
 IN_USE_SECONDS = 900.0  # after a push; a host on which nobody logs in does not bother the ID server
 
 
@@ -65,7 +68,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        doorstep = Doorstep(listeners.doors, lambda: self.world.settings.broker.connections_per_account, self._enter)
+        doorstep = Doorstep(listeners.doors, self._most_doors, self._enter)
         others = [await asyncio.start_unix_server(Control(self).visited, sock=listeners.control)]
         if listeners.metrics is not None:
             from secsign_gate.broker.metrics import serve_metrics  # noqa: PLC0415 - a library that most do without
@@ -103,6 +106,11 @@ class Daemon:
 
     def _world_under(self, settings: Settings, users: Users) -> World:
         return World(settings, users, Recorder(Audit(settings.audit)), lambda: connected(settings), self.kept)
+
+    def _most_doors(self, uid: int) -> int:
+        """Return how many doors a uid may have waiting. Root's are PAM's, which asks for everybody."""
+        most = self.world.settings.broker.connections_per_account
+        return max(most, getrlimit(RLIMIT_NOFILE)[0] // _ROOTS_PART) if uid == ROOT else most
 
     def _enter(self, stream: socket.socket, peer: Peer) -> asyncio.Task[None]:
         """Begin to serve one door, under the orders of this moment: they stay in force for it until it is gone."""

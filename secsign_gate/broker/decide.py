@@ -9,6 +9,7 @@ from secsign_gate.broker.case import Case
 from secsign_gate.broker.door import Door, DoorLeftError
 from secsign_gate.broker.push import push_for
 from secsign_gate.broker.recognise import UnrecognisedError, recognise
+from secsign_gate.broker.recognise_pam import let_refusal_stand, recognise_pam
 from secsign_gate.broker.world import World
 from secsign_gate.core.grant import coverage, granted
 from secsign_gate.core.login import Login
@@ -26,8 +27,9 @@ async def decide(case: Case, door: Door, world: World) -> Verdict:
         try:
             await world.record(case, verdict)
         except AuditError as error:
-            return refuse(Reason.AUDIT_UNAVAILABLE, str(error))
+            verdict = refuse(Reason.AUDIT_UNAVAILABLE, str(error))
         _grant_further_channels(case, verdict, world)
+        let_refusal_stand(case, verdict, world)
         return verdict
     finally:
         case.leave_push()
@@ -35,12 +37,11 @@ async def decide(case: Case, door: Door, world: World) -> Verdict:
 
 async def _judged(case: Case, door: Door, world: World) -> Verdict:
     """Find out who it is, and pass, refuse, or ask the phone."""
-    login = case.login = await recognise(case, door, world)
+    login = case.login = await (recognise if case.pam is None else recognise_pam)(case, door, world)
     secsign_id = world.users.secsign_id(login.account.name, login.fingerprints)
     if secsign_id is not None:
         case.covered = coverage(login, secsign_id, world.settings.grants)
-    grant = world.state.grant_for(case.covered, world.clock()) if case.covered is not None else None
-    judgement = judge(login, world.settings.policy, secsign_id, grant)
+    judgement = judge(login, world.settings.policy, secsign_id, world.grant_for(case.covered), case.nobody)
     if isinstance(judgement, NeedsApproval):
         return await _approved(case, login, judgement.secsign_id, door, world)
     return judgement
@@ -59,7 +60,7 @@ async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door,
         while push.verdict is None:
             changes = push.changes
             if push.stage:
-                seconds_left = push.deadline - world.clock()
+                seconds_left = min(push.deadline, case.deadline) - world.clock()
                 await door.tell(case.progress(push, seconds_left, world.host, speak=settings.messages.before))
             await door.unless_it_leaves(push.news_after(changes))
         door.require_presence()

@@ -6,7 +6,20 @@ from typing import Any, TypeVar
 
 from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import WireError
-from secsign_gate.wire import HEADER, Answer, Ask, FindKeyLines, KeyLines, Left, Message, Progress, decode, frame_length
+from secsign_gate.wire import (
+    HEADER,
+    PAM_DOOR,
+    Answer,
+    Ask,
+    AskForPam,
+    FindKeyLines,
+    KeyLines,
+    Left,
+    Message,
+    Progress,
+    decode,
+    frame_length,
+)
 
 T = TypeVar("T")
 
@@ -42,7 +55,7 @@ class Door:
         self._listening: asyncio.Task[None] | None = None
         self._answered = False
 
-    async def claim(self) -> Ask:
+    async def claim(self) -> Ask | AskForPam:
         """Return the door's question. Raises WireError if the first message is no question, or does not come."""
         try:
             async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
@@ -51,8 +64,10 @@ class Door:
             raise WireError(f"no question came within {FIRST_MESSAGE_SECONDS:.0f} s") from None
         except (EOFError, OSError):
             raise WireError("the door went away without a question") from None
-        if not isinstance(message, Ask):
+        if not isinstance(message, Ask | AskForPam):
             raise WireError("the first message is not a question")
+        if isinstance(message, Ask) and message.door == PAM_DOOR:
+            raise WireError("the question of a forced command comes in the name of PAM")
         self._listening = asyncio.create_task(self._listen())
         return message
 

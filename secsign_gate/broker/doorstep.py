@@ -27,12 +27,12 @@ Enter = Callable[[socket.socket, Peer], "asyncio.Task[None]"]
 class Doorstep:
     """Takes connections off `listener` while it is open. Made and used in one event loop.
 
-    `most` says how many doors of one account may be in at a time; at most a quarter of the process's descriptors may be
-    doors at all, for each takes more than one, and so do records, SSH connections and the ID server. `enter` begins to
-    serve one, and is done with it when its task ends; the stream and the peer are its own to close.
+    `most` says how many doors of a uid, or of those that it lends, may be in at a time. A quarter of the process's
+    descriptors may be doors at most, for each takes more than one, and so do records, connections and the ID server.
+    `enter` begins to serve one, and is done with it when its task ends; the stream and the peer are its own to close.
     """
 
-    def __init__(self, listener: socket.socket, most: Callable[[], int], enter: Enter) -> None:
+    def __init__(self, listener: socket.socket, most: Callable[[int], int], enter: Enter) -> None:
         self._listener = listener
         self._most = most
         self._enter = enter
@@ -76,7 +76,7 @@ class Doorstep:
             stream.close()
             return
         whose = self._subordinate.owner(peer.uid)
-        if self._inside[whose] >= self._most() or self._inside.total() >= self._most_in_all:
+        if self._inside[whose] >= self._most(peer.uid) or self._inside.total() >= self._most_in_all:
             with suppress(OSError):
                 stream.send(_TOO_MANY)
             stream.close()

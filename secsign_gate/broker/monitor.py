@@ -34,8 +34,8 @@ from secsign_gate.broker.known_sshds import KnownSshds
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.processes import facts_about
 from secsign_gate.broker.tcp_sockets import can_ask
-from secsign_gate.core.ancestry import CrowdedError, UnprovenError
-from secsign_gate.core.proof import Proof, known_by, prove
+from secsign_gate.core.ancestry import CrowdedError, Facts, UnprovenError
+from secsign_gate.core.proof import Proof, is_connected, known_by, prove, prove_for_pam
 from secsign_gate.errors import GateError
 
 PROOF_SECONDS = 2.0  # for an answer to a question that was sent
@@ -176,20 +176,23 @@ class Monitor:
 
     async def _proven_anew(self, peer: Peer, executables: tuple[str, ...]) -> Proof:
         """Return what the facts about the peer's ancestors prove, and remember it. Raises UnprovenError."""
-        try:
-            async with asyncio.timeout(PROOF_SECONDS):
-                facts = decode_answer(await self._ask(peer.pid))
-        except TimeoutError:
-            raise UnprovenError("the monitor did not answer in time") from None
-        if not peer.is_there():  # else what was read under its number may be another's
-            raise UnprovenError(f"process {peer.pid} has ended")
-        if facts.chain and facts.chain[0].pid != peer.pid:
-            raise UnprovenError("the monitor's answer is about another process; report this")
+        facts = await self._facts_about(peer)
         proof = prove(peer.uid, facts.chain, facts.sockets, executables)
         by_what = known_by(facts.chain, executables, proof)
         if by_what is not None:
             self._known.add(by_what)
         return proof
+
+    async def prove_for_pam(self, peer: Peer, executables: tuple[str, ...]) -> Proof:
+        """Return for which SSH connection sshd's PAM has started `peer`, which root must own. Raises UnprovenError."""
+        return prove_for_pam(await self._facts_about(peer), executables)
+
+    async def is_connected(self, peer: Peer, proof: Proof) -> bool:
+        """Tell whether the client of `proof`, which is of `peer`, is still there. True if that cannot be known now."""
+        try:
+            return is_connected(proof, await self._facts_about(peer))
+        except UnprovenError:
+            return True
 
     @property
     def is_running(self) -> bool:
@@ -205,6 +208,19 @@ class Monitor:
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_result(b"")
+
+    async def _facts_about(self, peer: Peer) -> Facts:
+        """Return what the monitor knows of the peer and its ancestors. Raises UnprovenError."""
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                facts = decode_answer(await self._ask(peer.pid))
+        except TimeoutError:
+            raise UnprovenError("the monitor did not answer in time") from None
+        if not peer.is_there():  # else what was read under its number may be another's
+            raise UnprovenError(f"process {peer.pid} has ended")
+        if facts.chain and facts.chain[0].pid != peer.pid:
+            raise UnprovenError("the monitor's answer is about another process; report this")
+        return facts
 
     async def _ask(self, pid: int) -> bytes:
         """Return the monitor's answer. Raises UnprovenError if there is no monitor, or if it takes no questions."""

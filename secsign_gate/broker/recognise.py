@@ -157,7 +157,7 @@ def _methods(claim: Ask) -> tuple[AuthenticationMethod, ...]:
     return () if claim.started_by_key and not claim.auth_info else parse_auth_info(claim.auth_info)
 
 
-def _certificate(methods: tuple[AuthenticationMethod, ...]) -> Certificate | None:
+def certificate_of(methods: tuple[AuthenticationMethod, ...]) -> Certificate | None:
     """Return what names the first certificate used, for the record."""
     for method in methods:
         if isinstance(method, PublicKey) and is_certificate(method):
@@ -181,13 +181,13 @@ async def _key_orders(  # noqa: PLR0913, PLR0917 - what is known of the login by
     """
     claim = case.claim
     if claim.started_by_key:
-        case.certificate = _certificate(methods)
+        case.certificate = certificate_of(methods)
         return KeyOrders(claim.restricted_to, user_rc=True)
     found_before = known.key_orders(claim.auth_info)
     if found_before is not None:
         orders, case.certificate = found_before
         return orders
-    case.certificate = _certificate(methods)
+    case.certificate = certificate_of(methods)
     orders = await _orders_in_files(case, methods, account, connection, door, world)
     known.add_key_orders(claim.auth_info, orders, case.certificate)
     return orders

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
+from secsign_gate.broker.client_watch import client_watched
 from secsign_gate.broker.decide import decide
 from secsign_gate.broker.door import Door
 from secsign_gate.broker.peer import Peer
@@ -38,7 +39,8 @@ async def _served(door: Door, peer: Peer, proof: "asyncio.Task[Proof] | None", w
     case = Case(claim, peer, world.new_reference(), world.clock(), proof)
     world.kept.present.add(case)
     try:
-        verdict = await decide(case, door, world)
+        async with client_watched(case, door, world):
+            verdict = await decide(case, door, world)
     finally:
         world.kept.present.discard(case)
     await door.answer(case.answer(verdict, world.clock(), world.settings.sshd, speak=world.settings.messages.after))

@@ -15,15 +15,15 @@ MOST_AT_ONCE = 16
 class ThreadsByAccount:
     """Threads, one at a time for each uid and `most` in all. For one event loop.
 
-    A thread cannot be stopped: one that hangs keeps its uid's place until it is done, and no other. It keeps no program
-    from ending.
+    Whose uid is what is to be found out goes by the name. A thread cannot be stopped: one that hangs keeps its uid's
+    place until it is done, and no other. It keeps no program from ending.
     """
 
     def __init__(self, most: int = MOST_AT_ONCE) -> None:
         self._most = most
-        self._busy: dict[int, asyncio.Future[Any]] = {}
+        self._busy: dict[int | str, asyncio.Future[Any]] = {}
 
-    async def result_of(self, work: Callable[[], T], uid: int) -> T:
+    async def result_of(self, work: Callable[[], T], uid: int | str) -> T:
         """Return what `work` returns, or raise what it raises, once it has been the turn of `uid`.
 
         Who stops waiting before that has not begun it; `work` that has begun goes on.
@@ -47,5 +47,5 @@ class ThreadsByAccount:
         done.add_done_callback(lambda _: self._leave(uid))
         return await asyncio.shield(done)
 
-    def _leave(self, uid: int) -> None:
+    def _leave(self, uid: int | str) -> None:
         self._busy.pop(uid).exception()  # nobody may wait for it any more

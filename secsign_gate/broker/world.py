@@ -18,7 +18,7 @@ from secsign_gate.broker.state import State
 from secsign_gate.config import Settings
 from secsign_gate.core.approval import Approval, is_used_up
 from secsign_gate.core.auth_session import AuthSession
-from secsign_gate.core.grant import Coverage, Grant
+from secsign_gate.core.grant import Coverage, Grant, of_the_connection
 from secsign_gate.core.verdict import Allow, Verdict
 from secsign_gate.directory.users_file import Users
 from secsign_gate.errors import IdServerError
@@ -119,6 +119,13 @@ class World:
         if event is Event.VERDICT:
             kind, why = ("allow", verdict.ground) if isinstance(verdict, Allow) else ("refuse", verdict.reason)
             self.kept.tally[kind, why] += 1
+
+    def grant_for(self, covered: Coverage | None) -> Grant | None:
+        """Return the grant in force that covers this: one of its own, or one for the whole of its SSH connection."""
+        if covered is None:
+            return None
+        now = self.clock()
+        return self.state.grant_for(covered, now) or self.state.grant_for(of_the_connection(covered), now)
 
     def add_grant(self, grant: Grant) -> None:
         """Let `grant` count until its SSH connection ends, which it may have by now."""

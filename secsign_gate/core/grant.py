@@ -8,7 +8,7 @@ clock, given by the caller.
 from typing import Literal, NamedTuple
 
 from secsign_gate.core.ancestry import SshdProcess
-from secsign_gate.core.login import AuthenticationMethod, Command, Login
+from secsign_gate.core.login import AuthenticationMethod, Command, Login, PamService
 from secsign_gate.core.patterns import PatternList, matches_pattern
 from secsign_gate.core.secsign_id import SecSignId
 
@@ -28,11 +28,15 @@ class GrantSettings(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """What shares one approval: channels of this SSH connection, for this account, with these keys and this phone."""
+    """What shares one approval: channels of this SSH connection, for this account, with these keys and this phone.
+
+    `methods` is None for all of the connection: PAM is asked before there are channels, and in the account phase before
+    it is told the keys. A connection has one set of them, and a channel whose key has another phone is not covered.
+    """
 
     sshd: SshdProcess
     uid: int
-    methods: tuple[AuthenticationMethod, ...]
+    methods: tuple[AuthenticationMethod, ...] | None
     secsign_id: SecSignId
 
 
@@ -65,7 +69,13 @@ def coverage(login: Login, secsign_id: SecSignId, settings: GrantSettings) -> Co
         line = runs.line.decode("utf-8", "surrogateescape")
         if any(matches_pattern(line, pattern) for pattern in settings.per_channel_commands):
             return None
-    return Coverage(login.sshd, login.account.uid, login.methods, secsign_id)
+    methods = None if isinstance(runs, PamService) else login.methods
+    return Coverage(login.sshd, login.account.uid, methods, secsign_id)
+
+
+def of_the_connection(covered: Coverage) -> Coverage:
+    """Return what covers this as well: all of its SSH connection, for the same account and phone."""
+    return covered._replace(methods=None)
 
 
 def granted(covered: Coverage, login: Login, reference: str, now: float, settings: GrantSettings) -> Grant:

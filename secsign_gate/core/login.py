@@ -60,7 +60,21 @@ class Command(NamedTuple):
     line: bytes
 
 
-Wanted = LoginShell | Command
+class PamService(NamedTuple):
+    """PAM asks for a service (pam(7)): what it will be used for, nobody knows yet.
+
+    `name` is PAM_SERVICE, `phase` PAM_TYPE (`auth` or `account`), `terminal` PAM_TTY and `remote_host` PAM_RHOST, each
+    printable and possibly empty. `whole_connection`: it is an SSH connection, with all that can be done over one.
+    """
+
+    name: str
+    phase: str
+    terminal: str
+    remote_host: str
+    whole_connection: bool
+
+
+Wanted = LoginShell | Command | PamService
 
 
 class Login(NamedTuple):

@@ -34,18 +34,26 @@ class NeedsApproval(NamedTuple):
 Judgement = Allow | Refuse | NeedsApproval
 
 
-def judge(login: Login, policy: PolicySettings, secsign_id: SecSignId | None, grant: Grant | None) -> Judgement:
+def judge(
+    login: Login,
+    policy: PolicySettings,
+    secsign_id: SecSignId | None,
+    grant: Grant | None,
+    nobody: Refuse | None = None,
+) -> Judgement:
     """Judge `login`. `secsign_id` is what the directory says for this account and key, None if it knows none.
 
     `grant` is one in force that covers `login`, None if there is none. The order is that of the questions an auditor
     would ask; the first that is answered with yes is the ground on record. Everybody else needs an approval, and who
-    has no SecSign ID cannot give one.
+    has no SecSign ID cannot give one. `nobody` says why nobody may be asked though there is one, None if somebody may.
     """
     ground = _exemption(login, policy)
     if ground is None and grant is not None:
         ground = Ground.GRANTED, f"approval {grant.reference}"
     if ground is not None:
         return allow(*ground)
+    if nobody is not None:
+        return nobody
     if secsign_id is None:
         return refuse(Reason.NO_SECSIGN_ID)
     return NeedsApproval(secsign_id)

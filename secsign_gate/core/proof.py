@@ -6,6 +6,8 @@ runs as root for as long as the connection lasts, and its process id and start t
     OpenSSH 9.2             listener (root) ─ sshd: alice [priv] (root) ─ sshd: alice@… (alice) ─ door
     OpenSSH 9.2, root       listener (root) ─ sshd: root@… (root) ─ door
     OpenSSH 9.8 and newer   listener (root) ─ sshd-session: … [priv] (root) ─ sshd-session: … (the account) ─ door
+    PAM, account phase      listener (root) ─ sshd: alice [priv] (root) ─ door (root)
+    PAM, auth phase         listener (root) ─ sshd: alice [priv] (root) ─ sshd: alice [pam] (root) ─ door (root)
 
 Titles and names say nothing: anybody may run an sshd of his own, and call a program so. What counts is who owns the
 process, which file the kernel started it from, and that it holds the one TCP connection.
@@ -15,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from secsign_gate.core.ancestry import ROOT, Process, SshdProcess, TcpConnection, TcpSockets, UnprovenError
+from secsign_gate.core.ancestry import ROOT, Facts, Process, SshdProcess, TcpConnection, TcpSockets, UnprovenError
 from secsign_gate.core.login import IpAddress, SshConnection
 
 SSHD_EXECUTABLES = ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session")
@@ -55,15 +57,30 @@ def prove(
         place = _users_way_out(uid, chain, sshd_executables)
         connection = _the_connection(chain[place], sockets)
     sshd = chain[place]
-    return Proof(
-        SshdProcess(sshd.pid, sshd.start_time),
-        SshConnection(
-            _unmapped(connection.remote_address),
-            connection.remote_port,
-            _unmapped(connection.local_address),
-            connection.local_port,
-        ),
-    )
+    return Proof(SshdProcess(sshd.pid, sshd.start_time), _as_sshd_says_it(connection))
+
+
+def prove_for_pam(facts: Facts, sshd_executables: Sequence[str] = SSHD_EXECUTABLES) -> Proof:
+    """Return the SSH connection for which sshd's PAM has started the process that `facts` are about.
+
+    pam_exec(8) forks from the sshd that is asked, so the parent is a root-owned sshd, and nothing stands in between.
+    Raises UnprovenError.
+    """
+    if len(facts.chain) > 1 and not _is_roots(facts.chain[1], sshd_executables):
+        raise UnprovenError(f"{_named(facts.chain[1])} started this, which is not root's sshd")
+    return prove(ROOT, facts.chain, facts.sockets, sshd_executables)
+
+
+def is_connected(proof: Proof, facts: Facts) -> bool:
+    """Tell whether the client of `proof` was there when `facts` were read, which are of a process of its connection.
+
+    sshd waits for PAM and reads nothing meanwhile, so it is the last to know; the kernel knows when the client's end is
+    closed. Where the sshd is none of the ancestors any more, it has ended, and the process is an orphan.
+    """
+    if not any((process.pid, process.start_time) == proof.sshd for process in facts.chain):
+        return False
+    held = facts.sockets.get(proof.sshd.pid)
+    return held is not None and any(_as_sshd_says_it(one) == proof.connection for one in held.established)
 
 
 class Known(NamedTuple):
@@ -171,6 +188,15 @@ def _is_sshd(process: Process, sshd_executables: Sequence[str]) -> bool:
 def _named(process: Process) -> str:
     """Return words for a process. The path is of foreign origin."""
     return f"process {process.pid} of uid {process.uid} ({process.executable[:_MAX_SHOWN]!a})"
+
+
+def _as_sshd_says_it(connection: TcpConnection) -> SshConnection:
+    return SshConnection(
+        _unmapped(connection.remote_address),
+        connection.remote_port,
+        _unmapped(connection.local_address),
+        connection.local_port,
+    )
 
 
 def _unmapped(address: IpAddress) -> IpAddress:

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from secsign_gate.core.auth_session import PushRequest, Transaction
 from secsign_gate.core.display_text import display_text
-from secsign_gate.core.login import Login, LoginShell
+from secsign_gate.core.login import Login, LoginShell, PamService
 from secsign_gate.core.secsign_id import SecSignId
 
 _FILE_TRANSFER = (b"internal-sftp", b"/usr/lib/openssh/sftp-server")  # what scp and sftp ask for; nobody types it
@@ -25,8 +25,10 @@ class PushSettings(NamedTuple):
 
 
 def wanted_text(login: Login) -> str:
-    """Return what would run, fit for a display: "a shell", "a file transfer (sftp)" or the command."""
+    """Return what would run, fit for a display: "a shell", "a file transfer (sftp)", the command, or PAM's service."""
     runs = login.executes
+    if isinstance(runs, PamService):
+        return _service_text(runs)
     if isinstance(runs, LoginShell):
         return "a shell"
     if runs.line in _FILE_TRANSFER:
@@ -34,8 +36,18 @@ def wanted_text(login: Login) -> str:
     return display_text(runs.line, _COMMAND_LIMIT) or "an empty command"
 
 
+def _service_text(service: PamService) -> str:
+    if service.whole_connection:
+        return "an SSH connection"
+    terminal = display_text(service.terminal.removeprefix("/dev/"), _COMMAND_LIMIT)
+    return display_text(f"{service.name} on {terminal}" if terminal else service.name, _COMMAND_LIMIT)
+
+
 def client_text(login: Login) -> str:
-    """Return the client's address, or "unknown" where sshd has no TCP peer."""
+    """Return the client's address, "this host" where PAM knows of no other, "unknown" where sshd has no TCP peer."""
+    wanted = login.wanted
+    if login.connection.client_address is None and isinstance(wanted, PamService) and not wanted.whole_connection:
+        return display_text(wanted.remote_host) or "this host"
     return str(login.connection.client_address or "unknown")
 
 

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     KEY_NOT_FOUND = "key_not_found"
     KEY_OPTIONS_UNREADABLE = "key_options_unreadable"
     CLAIM_UNUSABLE = "claim_unusable"
+    KEY_NOT_TOLD = "key_not_told"
+    REFUSED_BEFORE = "refused_before"
     # the client's doing
     CLIENT_LEFT = "client_left"
     INTERRUPTED = "interrupted"

@@ -66,6 +66,14 @@ _REFUSED = {
         "correct that line or " + _TELL,
     ),
     "claim_unusable": ("this was not started by sshd as it must be", "log in with ssh, or " + _TELL),
+    "key_not_told": (
+        "whose phone is to be asked depends on your key, which sshd does not tell PAM in its account phase",
+        "ask your administrator to have it asked in the auth phase (docs/pam.md)",
+    ),
+    "refused_before": (
+        "this SSH connection has been refused once, and that stands for as long as it lasts",
+        "log in again on a new one",
+    ),
     "client_left": ("the client left before the phone answered", "nothing was started; log in again"),
     "interrupted": ("interrupted before the phone answered", "nothing was started; log in again"),
     "id_server_unreachable": ("the ID server cannot be reached", "try again in a minute; if it lasts, " + _TELL),

@@ -34,7 +34,7 @@ class House:
         self._came = asyncio.Condition()
         listener = listener or socket.socket(socket.AF_UNIX)
         listener.bind(self.path)
-        self.doorstep = Doorstep(listener, lambda: self.most, self._enter)
+        self.doorstep = Doorstep(listener, lambda _: self.most, self._enter)
 
     def knock(self) -> socket.socket:
         stream = socket.socket(socket.AF_UNIX)

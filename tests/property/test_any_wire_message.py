@@ -30,6 +30,19 @@ asks = st.builds(
     started_by_key=flags,
     restricted_to=st.none() | octets,
 )
+asks_for_pam = st.builds(
+    wire.AskForPam,
+    phase=octets,
+    service=octets,
+    account=octets,
+    remote_user=octets,
+    remote_host=octets,
+    terminal=octets,
+    ssh_connection=octets,
+    auth_info=octets,
+    after_password=flags,
+    seconds=numbers,
+)
 answers = st.builds(
     wire.Answer,
     allowed=flags,
@@ -63,6 +76,7 @@ progress = st.builds(
 key_lines = st.builds(wire.KeyLines, lines=st.lists(st.tuples(octets, numbers, octets), max_size=5), unsafe=lists)
 messages = st.one_of(
     asks,
+    asks_for_pam,
     answers,
     progress,
     key_lines,
@@ -109,7 +123,7 @@ def test_what_can_be_read_is_written_again_byte_for_byte(frame: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=100) | st.lists(messages.map(lambda message: message.encode()), max_size=3).map(b"".join))
 def test_a_broker_hears_a_question_or_an_error_and_never_hangs(said: bytes) -> None:
-    async def hear() -> wire.Ask:
+    async def hear() -> wire.Ask | wire.AskForPam:
         reader = asyncio.StreamReader()
         reader.feed_data(said)
         reader.feed_eof()

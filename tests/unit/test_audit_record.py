@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secsign_gate.broker.audit_record import MAX_LINE, Certificate, Event, Record, escaped, line_of
-from secsign_gate.core.login import Command, LoginShell, PublicKey, SshConnection
+from secsign_gate.core.login import Command, LoginShell, PamService, PublicKey, SshConnection
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Ground, Reason, Verdict, allow, refuse
 
@@ -206,6 +206,7 @@ class TestDocumentation:
             certificate=Certificate(b"x", 1),
             verdict=allow(Ground.EXEMPT_GROUP, "x"),
             unproven="x",
+            service=PamService("sudo", "auth", "/dev/pts/3", "x", whole_connection=False),
         )
         refused = full._replace(verdict=refuse(Reason.NO_ANSWER, "x"))
         assert self.documented("Fields") == fields(full).keys() | fields(refused).keys()

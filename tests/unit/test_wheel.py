@@ -26,6 +26,10 @@ def test_the_wheel_brings_all_that_the_system_reads(folder: str) -> None:
     assert files_below(SHARED / folder) == files_below(CHECKOUT / folder)
 
 
+def test_the_wheel_brings_pams_examples() -> None:
+    assert files_below(SHARED / "pam.d") == files_below(CHECKOUT / "examples/pam.d")
+
+
 def test_the_demo_stays_here() -> None:
     assert (CHECKOUT / "examples/demo").is_dir()  # it needs tests/, so it cannot run from a wheel
     assert not (SHARED / "examples/demo").exists()
