@@ -32,7 +32,7 @@ class AppliedLine(NamedTuple):
 
 
 class Effective:
-    """What `sshd -T` printed: settings by their lower-case names, each value as printed, in order."""
+    """What `sshd -T` printed: settings by name, in upper or lower case, each value as printed, in order."""
 
     __slots__ = ("_applied", "_printed")
 
@@ -42,7 +42,7 @@ class Effective:
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return every value of a setting that is printed once for each, such as `acceptenv`; none if not printed."""
-        return self._printed.get(name, ())
+        return self._printed.get(name.lower(), ())
 
     def value(self, name: str) -> str:
         """Return the value of a setting, empty if sshd did not print it (it may be older, or built without it)."""

@@ -1,0 +1,117 @@
+"""Sessions in, findings out: every rule is asked about every session, and what is the same is said once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from secsign_gate.core.bypass import BYPASSES
+from secsign_gate.core.login import Account
+from secsign_gate.core.patterns import matches_pattern
+from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.sshd_rules import RULES
+from secsign_gate.doctor.sshd_session import ROOT, Connection, Hole, Rule, Session
+
+_NOT_CLOSED = frozenset({Status.OPEN, Status.BROKEN, Status.WEAK, Status.UNKNOWN})
+_WAYS = {bypass.name: bypass for bypass in BYPASSES}
+_MOST_NAMED = 3  # addresses and the like in one sentence
+
+
+def may_log_in(session: Session) -> bool:
+    """Tell whether sshd may let the account in at all (sshd_config(5), AllowUsers and the like, PermitRootLogin).
+
+    Where an entry names a host besides, the answer is yes: a doubt hides no hole.
+    """
+    effective, account = session.effective, session.account
+    if account.uid == ROOT and effective.value("permitrootlogin") == "no":
+        return False
+    users = {setting: effective.values(setting) for setting in ("denyusers", "allowusers")}
+    groups = {setting: effective.values(setting) for setting in ("denygroups", "allowgroups")}
+    if any("@" not in pattern and matches_pattern(account.name, pattern) for pattern in users["denyusers"]):
+        return False
+    if users["allowusers"] and not any(
+        matches_pattern(account.name, pattern.partition("@")[0]) for pattern in users["allowusers"]
+    ):
+        return False
+    if any(matches_pattern(group, pattern) for pattern in groups["denygroups"] for group in account.groups):
+        return False
+    allowed = groups["allowgroups"]
+    return not allowed or any(matches_pattern(group, pattern) for pattern in allowed for group in account.groups)
+
+
+def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Return what `rules` say of the sessions that sshd was asked about, and what is closed.
+
+    CLOSED is each bypass that is judged and of which they say nothing worse than a NOTE.
+    Where the gate stands before some sessions, forwarding and the like is judged for those; if it stands before none,
+    for all. Of accounts that may not log in, nothing is said.
+    """
+    sessions = [session for session in asked if may_log_in(session)]
+    if not sessions:
+        what = "sshd lets none of these accounts in, so there is nothing to go around"
+        return [Finding(Status.NOTE, "", "", what)]
+    gated_accounts = {session.account.name for session in sessions if session.is_gated}
+    sessions = [session._replace(gated_elsewhere=session.account.name in gated_accounts) for session in sessions]
+    gated = [session for session in sessions if session.is_gated]
+    ungated = [session for session in sessions if not session.is_gated]
+    findings: dict[Finding, None] = {}
+    judged = set()
+    for rule in rules:
+        about = ungated if rule.ungated else gated or sessions
+        if not rule.after_pam:
+            about = [session for session in about if session.pam_gate is None]
+        judged.add(rule.bypass)
+        findings |= dict.fromkeys(_findings(rule, about))
+    troubled = {finding.bypass for finding in findings if finding.status in _NOT_CLOSED}
+    closed = [
+        Finding(Status.CLOSED, bypass.name, "", f"{bypass.title}: closed")
+        for bypass in BYPASSES
+        if bypass.name in judged - troubled
+    ]
+    return [*findings, *closed]
+
+
+def _findings(rule: Rule, sessions: list[Session]) -> list[Finding]:
+    """Ask one rule, and put together what it says of several accounts and connections alike."""
+    holes: dict[Hole, dict[Account, list[Connection]]] = defaultdict(lambda: defaultdict(list))
+    everybody: dict[Account, list[Connection]] = defaultdict(list)
+    for session in sessions:
+        everybody[session.account].append(session.connection)
+        for hole in rule.judge(session):
+            holes[hole][session.account].append(session.connection)
+    return [_finding(rule.bypass, hole, affected, everybody) for hole, affected in holes.items()]
+
+
+def _finding(
+    bypass: str,
+    hole: Hole,
+    affected: dict[Account, list[Connection]],
+    everybody: dict[Account, list[Connection]],
+) -> Finding:
+    where = {connection for ones in affected.values() for connection in ones}
+    elsewhere = {connection for account in affected for connection in everybody[account]} - where
+    names = "" if len(affected) == len(everybody) > 1 else ", ".join(account.name for account in affected)
+    why = hole.why or (_WAYS[bypass].way if bypass else "")
+    return Finding(hole.status, bypass, names, hole.what + _only(where, elsewhere), why, hole.mend, hole.line)
+
+
+def _only(where: set[Connection], elsewhere: set[Connection]) -> str:
+    """Say of which logins it is true, if not of all: by what those have in common that the others have not."""
+    if not elsewhere:
+        return ""
+    parts = []
+    for label, value in (
+        ("from", lambda one: one.address),
+        ("from the host", lambda one: one.host),
+        ("to", lambda one: one.local_address),
+        ("at port", lambda one: str(one.local_port)),
+    ):
+        here = {value(one) for one in where}
+        if not here & {value(one) for one in elsewhere}:
+            return f", for logins {label} {_some(here)}"
+        parts.append(here)
+    return f", for logins from {_some(parts[0])} and the like"
+
+
+def _some(values: set[str]) -> str:
+    shown = sorted(values)
+    more = len(shown) - _MOST_NAMED
+    return ", ".join(shown[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

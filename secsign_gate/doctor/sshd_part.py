@@ -1,0 +1,48 @@
+"""The sshd part of the doctor: what sshd would do for everybody, judged. It changes nothing.
+
+sshd_findings(find_sshd())                                   the sshd of this host, everybody with a shell
+sshd_findings(sshd, accounts=("alice",))                     some accounts
+sshd_findings(sshd._replace(configuration=new), running=False)   a configuration that is not in force yet
+"""
+
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.doctor.finding import Finding, Status, worst_first
+from secsign_gate.doctor.sshd_files import examine_files
+from secsign_gate.doctor.sshd_gather import ask, chosen_accounts, look_at_files
+from secsign_gate.doctor.sshd_judge import judge
+from secsign_gate.sshd.program import Sshd, SshdError
+
+
+def sshd_findings(
+    sshd: Sshd,
+    *,
+    accounts: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    settings: SshdSettings | None = None,
+    running: bool = True,
+) -> tuple[Finding, ...]:
+    """Return what stands open and what is closed with this sshd and its configuration, worst first.
+
+    `accounts` and members of `groups` are looked at, or everybody with a login shell if there are neither. Every name
+    of core/bypass.py is in the result at least once, unless sshd cannot be asked. `settings` is the [sshd] section of
+    our own configuration, which is compared with sshd's. `running`: also say what listening servers have not read yet.
+    Raises nothing: what fails is a finding.
+    """
+    try:
+        sshd.validate()
+        files = look_at_files(sshd)
+        chosen, missing = chosen_accounts(accounts, groups)
+        answers = ask(sshd, chosen, settings)
+    except SshdError as error:
+        return (_unusable(str(error)),)
+    whole = examine_files(files if running else files._replace(running=None, others=()))
+    if not running:
+        whole = [finding for finding in whole if finding.status is not Status.NOTE]
+    judged = judge(answers.sessions) if answers.sessions else []
+    return worst_first([*missing, *answers.findings, *whole, *judged])
+
+
+def _unusable(sentence: str) -> Finding:
+    what, _, mend = sentence.rpartition("; ")
+    why = "sshd does not start with it, and what it would do is not known"
+    return Finding(Status.BROKEN, "", "", what or mend, why, mend if what else "")

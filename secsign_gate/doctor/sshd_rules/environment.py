@@ -1,0 +1,119 @@
+"""Variables that somebody else than root sets before the gate starts: the client, the user's files, PAM."""
+
+from collections.abc import Iterator
+
+from secsign_gate.core.patterns import matches_pattern
+from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.sshd_rules.variables import PYTHON, heeded, is_overruled, set_env_line
+from secsign_gate.doctor.sshd_session import Hole, PamLine, Rule, Session
+
+ACCEPT_LINE = "AcceptEnv LANG LC_* COLORTERM NO_COLOR"
+# Names that an administrator accepts for a reason and that no loader, shell or gate obeys; TERM goes another way.
+_HARMLESS = frozenset({"LANG", "LANGUAGE", "COLORTERM", "NO_COLOR", "TERM_PROGRAM", "TZ", "GIT_PROTOCOL"})
+_HARMLESS_PREFIXES = ("LC_", "GIT_AUTHOR_", "GIT_COMMITTER_")
+_OF_SSHD = ("SSH_ORIGINAL_COMMAND", "SSH_USER_AUTH", "SSH_TTY", "SSH_TUNNEL", "SSH_AUTH_SOCK")
+_READS_USER_FILE = ("user_readenv=1", "user_readenv=yes")
+
+
+def _is_harmless(pattern: str) -> bool:
+    """Tell whether whatever the pattern matches is harmless."""
+    plain = pattern.replace("?", "*").partition("*")[0]
+    return pattern in _HARMLESS or plain.startswith(_HARMLESS_PREFIXES)
+
+
+def _client(session: Session) -> Iterator[Hole]:
+    isolated = session.gate is None or "-I" in session.gate.options
+    names = [variable.name for variable in heeded(session) if variable.from_client]
+    names += [] if isolated else PYTHON
+    taken = {name: pattern for name in names if (pattern := session.accepts(name)) and not is_overruled(session, name)}
+    if taken:
+        patterns = " ".join(dict.fromkeys(taken.values()))
+        what = f"AcceptEnv {patterns}{_accepting(session, patterns)} lets the client set {_listed(list(taken))}"
+        yield Hole(Status.OPEN, what, _mend_accept(session), ACCEPT_LINE)
+    broad = [pattern for pattern in session.effective.values("acceptenv") if not _is_harmless(pattern)]
+    if broad and not taken:
+        patterns = " ".join(broad)
+        what = f"AcceptEnv {patterns}{_accepting(session, patterns)} lets the client set more than language and colours"
+        yield Hole(Status.WEAK, what, _mend_accept(session), ACCEPT_LINE)
+
+
+def _accepting(session: Session, patterns: str) -> str:
+    """Return where the first of the patterns is accepted."""
+    first = patterns.split(maxsplit=1)[0]
+    lines = session.effective.applied("acceptenv")
+    line = next((line for line in lines if first in line.text.replace('"', "").split()), None)
+    return f" ({line.place})" if line else ""
+
+
+def _mend_accept(session: Session) -> str:
+    return f"{session.mend('ForceCommand')}, and take the others out: AcceptEnv lines of Match blocks add up"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more of the kind" if len(names) > 4 else "")  # noqa: PLR2004
+
+
+def _forged(session: Session) -> Iterator[Hole]:
+    effective = session.effective
+    names = [name for name in _OF_SSHD if name != "SSH_USER_AUTH" or not effective.is_on("exposeauthinfo")]
+    taken = {name: pattern for name in names if (pattern := session.accepts(name)) and name not in session.set_env}
+    if taken:
+        patterns = " ".join(dict.fromkeys(taken.values()))
+        what = f"AcceptEnv {patterns}{_accepting(session, patterns)} lets the client set {', '.join(taken)}"
+        yield Hole(Status.OPEN, what, _mend_accept(session), ACCEPT_LINE)
+
+
+def _user(session: Session) -> Iterator[Hole]:
+    value = session.effective.value("permituserenvironment")
+    if value in ("", "no"):
+        return
+    where = f"PermitUserEnvironment {value}{session.where('PermitUserEnvironment')}"
+    mend = "write it into the first drop-in, above its Match line, for it may stand in no Match block"
+    line = "PermitUserEnvironment no"
+    patterns = ("*",) if value == "yes" else tuple(value.split(","))
+    names = ["PATH", *(variable.name for variable in heeded(session)), *_OF_SSHD]
+    taken = [
+        name
+        for name in names
+        if any(matches_pattern(name, pattern) for pattern in patterns) and not is_overruled(session, name)
+    ]
+    if taken:
+        yield Hole(Status.OPEN, f"{where} lets the user's own files set {_listed(taken)}", mend, line)
+    elif not all(_is_harmless(pattern) for pattern in patterns):
+        yield Hole(Status.WEAK, f"{where} lets the user's own files set variables before the gate starts", mend, line)
+
+
+def reads_user_file(line: PamLine) -> bool:
+    """Tell whether a line of PAM's has ~/.pam_environment read (pam_env(8), user_readenv)."""
+    return line.module.rpartition("/")[2] == "pam_env.so" and any(
+        argument in _READS_USER_FILE for argument in line.arguments
+    )
+
+
+def _pam(session: Session) -> Iterator[Hole]:
+    reading = next((line for line in session.host.pam if reads_user_file(line)), None)
+    if reading is None or not session.effective.is_on("usepam"):
+        return
+    variables = [variable for variable in heeded(session) if not is_overruled(session, variable.name)]
+    # What every program heeds is enough to be told, and the same for all shells.
+    missing = [one.name for one in variables if not one.shells] or [one.name for one in variables]
+    if missing:
+        what = f"{reading.place} reads ~/.pam_environment, and no SetEnv overrules {_listed(missing)}"
+        mend = f"{session.mend('SetEnv')}, as the first SetEnv; or take user_readenv=1 out of {reading.path}"
+        yield Hole(Status.OPEN, what, mend, set_env_line(session))
+
+
+def _second_set_env(session: Session) -> Iterator[Hole]:
+    lines = session.effective.applied("setenv")
+    if session.gate is not None and len(lines) > 1:
+        what = f"only the first SetEnv counts, that of {lines[0].place}, and not that of {lines[1].place}"
+        yield Hole(Status.NOTE, what, "append what is needed to the first", set_env_line(session))
+
+
+RULES = (
+    Rule("client-environment", _client),
+    Rule("forged-variables", _forged),
+    Rule("user-environment", _user),
+    Rule("pam-environment", _pam),
+    Rule("", _second_set_env),
+)

@@ -1,0 +1,108 @@
+"""Forwarding: a ForceCommand guards sessions, and none of these needs one (sshd_config(5), DisableForwarding)."""
+
+from collections.abc import Iterator
+
+from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.sshd_session import Hole, Rule, Session
+
+_TCP, _SOCKETS = "AllowTcpForwarding", "AllowStreamLocalForwarding"
+_NOT_LOCAL, _NOT_REMOTE = ("no", "remote"), ("no", "local")
+_AGENTS_SINCE, _TUNNELS_SINCE = (10, 0), (10, 4)  # when DisableForwarding began to cover them
+
+
+def _disabled(session: Session) -> bool:
+    return session.effective.is_on("disableforwarding")
+
+
+def _allows(session: Session, keyword: str, unless: tuple[str, ...] = ("no",)) -> bool:
+    """Tell whether sshd allows it; a setting that it does not print may be anything."""
+    return session.effective.value(keyword) not in unless
+
+
+def _sentence(session: Session, keyword: str) -> str:
+    return f"{keyword} is {session.effective.value(keyword) or 'not told'}{session.where(keyword)}"
+
+
+def _local(session: Session) -> Iterator[Hole]:
+    opens = session.effective.value("permitopen")
+    if not _disabled(session) and _allows(session, _TCP, _NOT_LOCAL) and opens != "none":
+        only = "" if opens in ("", "any") else f", to {opens}"
+        what = f"{_sentence(session, _TCP)}{only}"
+        yield Hole(Status.OPEN, what, session.mend(_TCP), "DisableForwarding yes\nAllowTcpForwarding no")
+
+
+def _remote(session: Session) -> Iterator[Hole]:
+    listens = session.effective.value("permitlisten")
+    if not _disabled(session) and _allows(session, _TCP, _NOT_REMOTE) and listens != "none":
+        ports = session.effective.value("gatewayports")
+        anybody = f", and GatewayPorts {ports} lets everybody connect" if ports not in ("", "no") else ""
+        lines = "DisableForwarding yes\nAllowTcpForwarding no\nPermitListen none\nGatewayPorts no"
+        yield Hole(Status.OPEN, f"{_sentence(session, _TCP)}{anybody}", session.mend(_TCP), lines)
+
+
+def _sockets(session: Session, unless: tuple[str, ...]) -> Iterator[Hole]:
+    if not _disabled(session) and _allows(session, _SOCKETS, unless):
+        lines = "DisableForwarding yes\nAllowStreamLocalForwarding no"
+        if not _allows(session, _TCP):
+            what = f"{_sentence(session, _SOCKETS)}, and only AllowTcpForwarding no happens to keep it shut"
+            yield Hole(Status.WEAK, what, session.mend(_SOCKETS), lines)
+        else:
+            yield Hole(Status.OPEN, _sentence(session, _SOCKETS), session.mend(_SOCKETS), lines)
+
+
+def _local_sockets(session: Session) -> Iterator[Hole]:
+    yield from _sockets(session, _NOT_LOCAL)
+
+
+def _remote_sockets(session: Session) -> Iterator[Hole]:
+    yield from _sockets(session, _NOT_REMOTE)
+
+
+def _tunnel(session: Session) -> Iterator[Hole]:
+    kept_shut = _disabled(session) and not session.host.version.before(*_TUNNELS_SINCE)
+    if _allows(session, "PermitTunnel") and not kept_shut:
+        yield Hole(Status.OPEN, _sentence(session, "PermitTunnel"), session.mend("PermitTunnel"), "PermitTunnel no")
+
+
+def _x11(session: Session) -> Iterator[Hole]:
+    keyword = "X11Forwarding"
+    if _allows(session, keyword) and not _disabled(session):
+        yield Hole(Status.OPEN, _sentence(session, keyword), session.mend(keyword), "X11Forwarding no")
+
+
+def _agent(session: Session) -> Iterator[Hole]:
+    keyword = "AllowAgentForwarding"
+    if _allows(session, keyword) and not _disabled(session):
+        yield Hole(Status.OPEN, _sentence(session, keyword), session.mend(keyword), "AllowAgentForwarding no")
+
+
+def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
+    if not _disabled(session):
+        return
+    effective, version = session.effective, session.host.version
+    forgotten = []
+    if version.before(*_AGENTS_SINCE):
+        forgotten += [name for name in ("X11Forwarding", "AllowAgentForwarding") if _allows(session, name)]
+    if version.before(*_TUNNELS_SINCE) and _allows(session, "PermitTunnel"):
+        forgotten.append("PermitTunnel")
+    if forgotten:
+        values = " and ".join(f"{name} {effective.value(name)}" for name in forgotten)
+        what = (
+            f"DisableForwarding yes is all that stands against {values}, and OpenSSH {version.major}.{version.minor} "
+        )
+        what += "does not mean those by it, unless the distribution has mended it"
+        yield Hole(Status.OPEN, what, session.mend(forgotten[0]), "\n".join(f"{name} no" for name in forgotten))
+
+
+RULES = (
+    Rule("local-forwarding", _local),
+    Rule("stdio-forwarding", _local),
+    Rule("dynamic-forwarding", _local),
+    Rule("remote-forwarding", _remote),
+    Rule("local-socket-forwarding", _local_sockets),
+    Rule("remote-socket-forwarding", _remote_sockets),
+    Rule("tunnel", _tunnel),
+    Rule("x11-forwarding", _x11),
+    Rule("agent-forwarding", _agent),
+    Rule("disable-forwarding-alone", _disable_forwarding_alone),
+)

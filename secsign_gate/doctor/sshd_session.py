@@ -1,0 +1,157 @@
+"""What the sshd part of the doctor judges: one account on one connection, and what sshd would do for it."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from secsign_gate.core.login import Account
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.core.patterns import matches_pattern
+from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.force_command import GateProgram, parse_force_command
+from secsign_gate.sshd.config_lines import Line
+from secsign_gate.sshd.effective import Effective
+from secsign_gate.sshd.version import Version
+
+ROOT = 0
+NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
+
+
+class Connection(NamedTuple):
+    """Where a login comes from and arrives: all that a Match can ask besides the account."""
+
+    address: str
+    host: str
+    local_address: str
+    local_port: int
+
+
+class PamLine(NamedTuple):
+    """A line of a PAM service (pam.conf(5)). `group` is account, auth, password or session; see pam_lines.py."""
+
+    path: str
+    number: int
+    group: str
+    control: str
+    module: str
+    arguments: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for a sentence."""
+        return f"{self.path} line {self.number}"
+
+    @property
+    def is_gate(self) -> bool:
+        """Tell whether it is the gate's PAM door, and whatever it says counts."""
+        counts = self.control in ("required", "requisite") or "default=die" in self.control
+        return counts and any("secsign-gate" in argument for argument in (self.module, *self.arguments))
+
+
+class Host(NamedTuple):
+    """What sshd -T does not tell.
+
+    `lines` are those of sshd's files. `pam` is the service that sshd asks. `ptrace_scope` is Yama's
+    (kernel.yama.ptrace_scope), None without Yama. `sshrc` is what is wrong with /etc/ssh/sshrc: None if there is none,
+    empty if only root may change it. `roots_alone` are the paths, of those in SetEnv lines, that only root may make or
+    change. `settings` is the [sshd] section of our own configuration, None if that is not known.
+    """
+
+    version: Version
+    lines: tuple[Line, ...] = ()
+    pam: tuple[PamLine, ...] = ()
+    ptrace_scope: int | None = None
+    sshrc: str | None = None
+    roots_alone: frozenset[str] = frozenset()
+    settings: SshdSettings | None = None
+
+
+class Session(NamedTuple):
+    """One account on one connection. `gated_elsewhere`: on some other connection the gate does stand before it."""
+
+    account: Account
+    connection: Connection
+    effective: Effective
+    host: Host
+    gated_elsewhere: bool = False
+
+    @property
+    def gate(self) -> GateProgram | None:
+        """The gate, if it is the ForceCommand."""
+        return parse_force_command(self.effective.value("forcecommand"))
+
+    @property
+    def pam_gate(self) -> PamLine | None:
+        """The line of the PAM door, if that stands before the connection: nothing is usable before it has asked."""
+        if not self.effective.is_on("usepam"):
+            return None
+        return next((line for line in self.host.pam if line.group == "account" and line.is_gate), None)
+
+    @property
+    def is_gated_by_keys(self) -> bool:
+        """Tell whether no key is taken but from the AuthorizedKeysCommand door, which puts the gate before each."""
+        effective = self.effective
+        return (
+            "secsign-gate" in effective.value("authorizedkeyscommand")
+            and effective.value("authorizedkeysfile") == NO_PROGRAM
+            and effective.value("trustedusercakeys") in ("", NO_PROGRAM)
+        )
+
+    @property
+    def is_gated(self) -> bool:
+        """Tell whether some door of the gate stands before the session."""
+        return self.gate is not None or self.pam_gate is not None or self.is_gated_by_keys
+
+    @property
+    def set_env(self) -> dict[str, str]:
+        """What SetEnv sets: it wins over all that the client, the user and PAM say (session.c, do_setup_env)."""
+        pairs = (value.partition("=") for value in self.effective.values("setenv"))
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def shell(self) -> str:
+        """The name of the login shell's program; /bin/sh where passwd names none."""
+        return (self.account.shell or "/bin/sh").rpartition("/")[2]
+
+    def accepts(self, variable: str) -> str | None:
+        """Return the pattern of AcceptEnv by which the client may set `variable`, None if there is none."""
+        patterns = self.effective.values("acceptenv")
+        return next((pattern for pattern in patterns if matches_pattern(variable, pattern)), None)
+
+    def where(self, keyword: str) -> str:
+        """Return where `keyword` got its value, for a sentence: " (PATH line 3)", or nothing for a default."""
+        line = self.effective.set_at(keyword)
+        return f" ({line.place})" if line else ""
+
+    def mend(self, keyword: str) -> str:
+        """Say where the line is to be written so that it counts."""
+        line = self.effective.set_at(keyword)
+        gate = self.effective.set_at("forcecommand") if self.gate else None
+        if line is not None and line.matched:
+            return f"change {line.place}, or write this into a Match block that comes before it"
+        if gate is not None and gate.matched:
+            return f"write it into the block of the ForceCommand, {gate.path}"
+        return "write it into 00-secsign-gate.conf in sshd_config.d, below Match"
+
+
+class Hole(NamedTuple):
+    """What a rule found, without saying for whom. See Finding; an empty `why` is what the bypass says of itself."""
+
+    status: Status
+    what: str
+    mend: str = ""
+    line: str = ""
+    why: str = ""
+
+
+class Rule(NamedTuple):
+    """How one thing is judged.
+
+    `bypass` is the way around the gate that it is about, empty for what is none. `ungated`: it is about sessions
+    without the gate; every other rule is about those with it. `after_pam`: it also matters where the PAM door has asked
+    before the connection is usable.
+    """
+
+    bypass: str
+    judge: Callable[[Session], Iterator[Hole]]
+    ungated: bool = False
+    after_pam: bool = False
