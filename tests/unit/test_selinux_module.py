@@ -237,3 +237,10 @@ def test_the_drop_in_is_for_the_service_and_says_nothing_else() -> None:
     reader = configparser.ConfigParser(interpolation=None)
     reader.read(DROP_IN)
     assert {section: list(reader[section]) for section in reader.sections()} == {"Service": ["selinuxcontext"]}
+
+
+def test_the_document_explains_every_type_and_boolean() -> None:
+    document = (CHECKOUT / "docs/mandatory-access.md").read_text()
+    declared = re.findall(r"^(?:type|bool) (secsign_gate_\w+)", SOURCE.read_text(), re.MULTILINE)
+    assert len(declared) == 8
+    assert [name for name in declared if f"| `{name}` |" not in document] == []
