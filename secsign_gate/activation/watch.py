@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from secsign_gate.activation.arming import disarm_boot
@@ -95,6 +96,7 @@ def main() -> NoReturn:
     if "--detach" in sys.argv[2:]:
         _detach()
     with held(journal.watcher_lock, wait=True):  # behind another watcher: should that be killed, here is the next
+        Path(journal.watcher_lock).write_text(f"{os.getpid()}\n", "ascii")  # for people who look for it
         watch(journal)
     sys.exit(0)
 

@@ -1,5 +1,6 @@
 """`secsign-gate enable`, `confirm` and `disable`: switching the gate on and off."""
 
+import os
 import sys
 import time
 from typing import Any
@@ -107,7 +108,7 @@ def enable(ctx: click.Context, /, **given: Any) -> None:
                 return True
             raise _Failed("nothing was changed")
 
-        change = enable_gate(request, journal, _trial(given), agree=agree, say=_say)
+        change = enable_gate(request, journal, _trial(given, request.orders), agree=agree, say=_say)
     except (ConfigError, UnavailableError):
         raise
     except GateError as error:
@@ -181,9 +182,28 @@ def _request(ctx: click.Context, given: dict[str, Any]) -> Request:
     )
 
 
-def _trial(given: dict[str, Any]) -> Trial:
-    del given
-    return NoTrial()
+def _trial(given: dict[str, Any], orders: str) -> Trial:
+    """Return how logins are to be tried, with the keys that were named. Raises ProbeError."""
+    if given["no_trial"]:
+        return NoTrial()
+    from secsign_gate.activation.logins import Logins  # noqa: PLC0415 - paramiko takes half a second to load
+    from secsign_gate.probe.identity import read_identity  # noqa: PLC0415 - as above
+
+    def identities(name: str | None) -> tuple[Any, ...]:
+        return () if name is None else (read_identity(name, _ask),)
+
+    settings, _ = usable_orders(orders)
+    return Logins(
+        settings.policy,
+        os.environ.get("SUDO_USER", ""),
+        identities(given["identity"]),
+        identities(given["break_glass_identity"]),
+    )
+
+
+def _ask(prompt: str) -> str:
+    answer: str = click.prompt(prompt.rstrip(": "), hide_input=True, err=True)
+    return answer
 
 
 def _show(ctx: click.Context, plan: Plan) -> None:

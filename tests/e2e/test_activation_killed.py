@@ -1,0 +1,159 @@
+"""`enable` ended by SIGKILL at each named step and at a hundred random moments: nothing is ever half-done.
+
+At any moment sshd would start with what is on disk, and that is the old configuration or the whole new one; afterwards
+it is the old one, brought back by the watcher or, where that was killed as well, as at the next boot.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from activation_host import ActivationHost
+from gate import CONFIGURATION
+
+from secsign_gate.activation.arming import watcher_is_there
+from secsign_gate.activation.change import Phase
+from secsign_gate.activation.enable import Plan, Request, enable_gate
+from secsign_gate.activation.logins import Logins
+from secsign_gate.activation.orders import usable_orders
+from secsign_gate.activation.plan import Doors, Gated
+from secsign_gate.activation.trial import NoTrial, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gate import Gate
+
+STEPS = (
+    "checkpoint is on disk",
+    "undo is armed",
+    "a file is written",
+    "sshd takes the configuration",
+    "the trial is over",
+    "sshd runs the configuration",
+    "logins are tried",
+    "waits to be confirmed",
+)
+OLD = "# somebody's own drop-in of this name\nBanner none\n"
+MOMENTS = 100
+SEED = 20261126
+
+
+@pytest.fixture
+def host(gate: Gate, tmp_path: Path) -> Iterator[ActivationHost]:
+    gate.user("alice", secsign_id="alice")
+    made = ActivationHost(gate, tmp_path, {"00-secsign-gate.conf": OLD})
+    yield made
+    made.close()
+
+
+def in_a_process(host: ActivationHost, at_step: Callable[[str], None], trial: Trial, seconds: float = 300.0) -> int:
+    """Run `enable` in a process of its own; return its pid."""
+    request = Request(
+        gated=Gated("user", ("alice",)),
+        break_glass=("root",),
+        doors=Doors(str(CONFIGURATION / "secsign-gate.toml"), "", "/opt/secsign-gate"),
+        seconds=seconds,
+        orders=str(CONFIGURATION / "secsign-gate.toml"),
+        sshd_config=str(host.sshd.configuration),
+    )
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+
+            def agree(plan: Plan) -> bool:
+                del plan
+                return True
+
+            enable_gate(request, host.journal, trial, agree=agree, say=lambda _: None, at_step=at_step)
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def end(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def logins() -> Trial:
+    settings, _ = usable_orders(str(CONFIGURATION / "secsign-gate.toml"))
+    return Logins(settings.policy)
+
+
+def require_old_or_new(host: ActivationHost) -> str:
+    text = host.drop_in.read_text()
+    assert text == OLD or text.startswith("# Written by `secsign-gate enable`")
+    assert text == OLD or text.endswith("#AuthenticationMethods publickey\n")
+    assert host.takes_its_configuration()
+    return "old" if text == OLD else "new"
+
+
+def require_old(host: ActivationHost) -> None:
+    assert host.drop_in.read_text() == OLD
+    assert [path.name for path in host.drop_in.parent.iterdir()] == [host.drop_in.name]
+    assert host.takes_its_configuration()
+    with socket.create_connection((host.sshd.address, host.sshd.port), 30) as connection:
+        assert connection.recv(4) == b"SSH-"
+
+
+def kill_watcher(host: ActivationHost) -> None:
+    while watcher_is_there(host.journal):
+        with suppress(ValueError, ProcessLookupError):
+            os.kill(int(Path(host.journal.watcher_lock).read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_a_step(host: ActivationHost, step: str) -> None:
+    def at_step(name: str) -> None:
+        if name == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert end(in_a_process(host, at_step, logins(), seconds=1)) == -signal.SIGKILL
+    require_old_or_new(host)
+    if step != "checkpoint is on disk":
+        host.wait_until_undone()
+    else:  # the undo was not armed, for nothing was changed: any command clears it away
+        assert (
+            host.run("check").stderr
+            == "secsign-gate: a change to sshd was undone: the command that made the change was interrupted\n"
+        )
+    require_old(host)
+
+
+def test_killed_at_a_hundred_random_moments(host: ActivationHost) -> None:
+    rolled = random.Random(SEED)
+    began = time.monotonic()
+    assert end(in_a_process(host, lambda _: None, NoTrial(), seconds=0)) == 0
+    takes = time.monotonic() - began
+    host.wait_until_undone()
+    found: Counter[str] = Counter()
+    for number in range(MOMENTS):
+        pid = in_a_process(host, lambda _: None, NoTrial(), seconds=0.2)
+        time.sleep(rolled.uniform(0, takes))
+        os.kill(pid, signal.SIGKILL)
+        end(pid)
+        change = host.journal.read()
+        found[f"{'nothing' if change is None else change.phase} on record, {require_old_or_new(host)} files"] += 1
+        if number % 2 and change is not None:  # the power fails: the watcher is gone, and so is sshd
+            kill_watcher(host)
+            require_old_or_new(host)
+            host.sshd.stop()
+            undone = host.run("disable", "--unconfirmed", "--at-boot")
+            assert undone.returncode == 0, undone
+            host.sshd.start()
+        host.wait_until_undone()
+        require_old(host)
+    print(dict(found))
+    assert sum(found.values()) == MOMENTS
+    assert Phase.ARMED in " ".join(found)
