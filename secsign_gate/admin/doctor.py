@@ -13,7 +13,8 @@ from secsign_gate.admin.doctor_text import Page, doctor_text, steps_text
 from secsign_gate.config.reader import DEFAULT_PATH
 from secsign_gate.core.verdict import Reason
 from secsign_gate.core.verdict import exit_status as refusal_status
-from secsign_gate.doctor.host import examine_host, see_sshd
+from secsign_gate.doctor.at_sshd import see_sshd
+from secsign_gate.doctor.host import examine_host
 from secsign_gate.doctor.one_login import NoSuchAccountError
 from secsign_gate.doctor.rehearsal import NoSuchLoginError
 from secsign_gate.doctor.walk import Asked, examine_login

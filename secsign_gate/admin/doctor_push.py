@@ -25,7 +25,10 @@ class PushMade:
         settings, secsign_id = _whom(walk)
         self._show(click.style("push", bold=True))
         end = asyncio.run(push_once(settings, request_for_test(walk.account, secsign_id), self._tell))
-        self._show(click.style(self._line(end.sentence, end.seconds), fg="green" if end.accepted else "red"))
+        outcome = "accepted" if end.accepted else f"not accepted ({end.why})"
+        self._show(
+            click.style(f"{outcome} after {end.seconds:.1f} s", fg="green" if end.accepted else "red", bold=True)
+        )
         return end._replace(seconds=round(end.seconds, 3))
 
     def _tell(self, stage: str, seconds: float) -> None:

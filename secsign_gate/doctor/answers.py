@@ -9,7 +9,7 @@ from secsign_gate.errors import IdServerError, IdServerNonsense, IdServerRefused
 if TYPE_CHECKING:
     from secsign_gate.config import IdServerSettings
 
-_OK, _BAD_REQUEST, _NOT_KNOWN, _FORBIDDEN, _MISSING = 200, 400, 401, 403, 404
+_BAD_REQUEST, _NOT_KNOWN, _FORBIDDEN = 400, 401, 403
 _REDIRECTS, _TROUBLE = range(300, 400), 500
 _MEND = "correct url and dialect in [id_server]"
 
@@ -38,7 +38,13 @@ def judged(  # noqa: PLR0911 - one for each kind of answer
         case IdServerRefused(http_status=status) if status > _TROUBLE or (status == _TROUBLE and not fault.error):
             what = f"the ID server {server} is in trouble (HTTP status {status})"
             return Finding(Status.BROKEN, "", "", what, mend="ask who runs it")
-        case IdServerRefused(http_status=status) if not fault.error and status != _BAD_REQUEST:
+        case IdServerRefused(http_status=status) if not fault.error and status == _BAD_REQUEST:
+            # A real server may say no more of an auth session that is not there (protocol reference 3.1).
+            what = (
+                f"the ID server {server} answers HTTP status {status} and no more; only a push tells whether it would"
+            )
+            return Finding(Status.NOTE, "", "", what, mend="try one", line="secsign-gate doctor --user NAME --push")
+        case IdServerRefused(http_status=status) if not fault.error:
             what = (
                 f"what answers at {server} does not speak the dialect {settings.dialect} there (HTTP status {status})"
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from secsign_gate.doctor.accounts import AtSshd
+from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.keys import examine_key_files, keys_of
 

@@ -2,63 +2,27 @@
 
 import asyncio
 import os
-from typing import NamedTuple
+from contextlib import suppress
 
+from secsign_gate.config import Settings
 from secsign_gate.core.secsign_id import SecSignId
-from secsign_gate.doctor.accounts import AtSshd, accounts_with_shells, at_sshd
+from secsign_gate.doctor.at_sshd import SshdSeen
 from secsign_gate.doctor.broker import examine_broker
 from secsign_gate.doctor.clock import examine_clock
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.force_command import GateProgram
 from secsign_gate.doctor.gate_program import examine_program
 from secsign_gate.doctor.homes import examine_homes, examine_way_out
 from secsign_gate.doctor.id_server import examine_id_servers
 from secsign_gate.doctor.mapping import examine_mapping
 from secsign_gate.doctor.orders import Orders, examine_orders, load_orders
 from secsign_gate.doctor.own_files import examine_pam_files, examine_record, examine_sshd_files
+from secsign_gate.doctor.sshd_part import sshd_findings
 from secsign_gate.doctor.station import Examined, Station
 from secsign_gate.sshd.config_files import read_config
-from secsign_gate.sshd.program import Sshd, SshdError, find_sshd
+from secsign_gate.sshd.program import SshdError
 
-_MOST_ACCOUNTS = 200  # sshd is asked for each, which takes some hundredths of a second
 _SOMEBODY = SecSignId("secsign-gate-doctor")  # to ask for nobody's auth session with; no SecSign ID need exist
-
-
-class SshdSeen(NamedTuple):
-    """sshd, and what it would do with each account that has a shell. `sshd` is None if `fault` says why."""
-
-    sshd: Sshd | None
-    fault: str
-    accounts: tuple[AtSshd, ...]
-    left_out: int
-
-    @property
-    def gated(self) -> tuple[AtSshd, ...]:
-        """The accounts that a ForceCommand of the gate's is for."""
-        return tuple(one for one in self.accounts if one.program is not None)
-
-    @property
-    def others(self) -> tuple[AtSshd, ...]:
-        """The accounts that it is not for."""
-        return tuple(one for one in self.accounts if one.program is None)
-
-    @property
-    def programs(self) -> tuple[GateProgram, ...]:
-        """The gates that sshd would start, each once."""
-        return tuple(dict.fromkeys(one.program for one in self.accounts if one.program is not None))
-
-
-def see_sshd(executable: str | None = None, configuration: str | None = None) -> SshdSeen:
-    """Find sshd and ask it about every account that has a shell. What fails is in `fault`."""
-    try:
-        sshd = find_sshd(executable, configuration)
-        sshd.validate()
-        accounts = accounts_with_shells()
-        asked = tuple(at_sshd(sshd, account) for account in accounts[:_MOST_ACCOUNTS])
-    except SshdError as error:
-        return SshdSeen(None, str(error), (), 0)
-    return SshdSeen(sshd, "", asked, len(accounts[_MOST_ACCOUNTS:]))
 
 
 def examine_host(configuration: str, seen: SshdSeen, *, id_servers: bool = True) -> tuple[Examined, ...]:
@@ -66,7 +30,14 @@ def examine_host(configuration: str, seen: SshdSeen, *, id_servers: bool = True)
     orders = load_orders(configuration)
     found = daemon_found(orders.settings) if orders.settings is not None else None
     return (
-        Examined(Station.SSHD, sshd_findings(seen)),
+        Examined(
+            Station.SSHD,
+            (
+                *way_in_findings(seen, orders.settings),
+                *examine_homes(seen.gated),
+                *examine_way_out(seen.gated, seen.others),
+            ),
+        ),
         Examined(Station.GATE, gate_findings(orders, seen)),
         Examined(Station.BROKER, broker_findings(orders, found, seen)),
         *([Examined(Station.ID_SERVER, id_server_findings(orders))] if id_servers else []),
@@ -74,31 +45,28 @@ def examine_host(configuration: str, seen: SshdSeen, *, id_servers: bool = True)
     )
 
 
-def sshd_findings(seen: SshdSeen) -> tuple[Finding, ...]:
-    """Judge sshd's settings, its files, PAM's, and the homes of those whom the gate is for."""
-    if seen.sshd is None:
+def way_in_findings(seen: SshdSeen, settings: Settings | None, account: str = "") -> tuple[Finding, ...]:
+    """Judge what sshd would do with everybody, or with `account`, and who could change what it reads."""
+    if seen.sshd is None or (seen.fault and os.geteuid() != 0):
         return (unusable_sshd(seen.fault), *examine_pam_files())
-    findings: list[Finding] = []
+    accounts = (account,) if account else ()
+    findings = [*sshd_findings(seen.sshd, accounts=accounts, settings=settings.sshd if settings is not None else None)]
     if seen.left_out:
         what = f"{seen.left_out} more accounts have a shell, and sshd was not asked about them"
-        findings.append(Finding(Status.NOTE, "", "", what, "", "ask for one by --user"))
-    try:
+        findings.append(Finding(Status.UNKNOWN, "", "", what, "", "ask for one by --user"))
+    with suppress(SshdError):  # sshd_findings has told that they cannot be read
         findings += examine_sshd_files(read_config(seen.sshd.configuration))
-    except SshdError as error:
-        findings.append(unusable_sshd(str(error)))
     findings += examine_pam_files()
-    findings += examine_homes(seen.gated)
-    findings += examine_way_out(seen.gated, seen.others)
     return tuple(findings)
 
 
 def unusable_sshd(sentence: str) -> Finding:
     """Return the finding for an sshd that is not there, or cannot be asked, with its sentence."""
     what, _, mend = sentence.rpartition("; ")
-    as_root = os.geteuid() == 0
-    status = Status.BROKEN if as_root else Status.UNKNOWN
     why = "what sshd would do is not known, so nothing of it is"
-    return Finding(status, "", "", what or mend, why, mend if what else "" if as_root else "run this as root")
+    if os.geteuid() != 0:
+        return Finding(Status.UNKNOWN, "", "", what or mend, why, "run this as root")
+    return Finding(Status.BROKEN, "", "", what or mend, why, mend if what else "")
 
 
 def gate_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
@@ -141,7 +109,7 @@ def phone_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
     """Judge the mapping of those whom the gate is for."""
     if orders.settings is None or orders.users is None:
         return (_no_orders("who is asked for whom"),)
-    return examine_mapping(orders.settings, orders.users, [one.account for one in seen.gated])
+    return examine_mapping(orders.settings, orders.users, seen.gated)
 
 
 def _no_orders(what: str) -> Finding:

@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from secsign_gate.core.authorized_keys import KeyLine, KeyLineError, parse_key_line
@@ -15,6 +16,7 @@ from secsign_gate.doctor.gate_program import told
 from secsign_gate.doctor.ownership import Fault, private_group, way_to
 from secsign_gate.sshd.effective import Effective
 
+_SHADOW = Path("/etc/shadow")
 _FILE_LIMIT = 8 * 1024 * 1024  # bytes, as doors/key_lines.py
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -68,6 +70,32 @@ def keys_of(account: Account, effective: Effective) -> KeysFound:
             if line is not None:
                 lines.append(line)
     return KeysFound(tuple(files), tuple(missing), tuple(lines), tuple(unread), tuple(unreadable))
+
+
+def asks_elsewhere(effective: Effective) -> bool:
+    """Tell whether sshd also takes keys that are in no file of the account's: from a command, or certificates."""
+    return any(effective.value(name) not in ("", "none") for name in ("authorizedkeyscommand", "trustedusercakeys"))
+
+
+def may_log_in(account: Account, effective: Effective) -> bool:
+    """Tell whether the account has anything to log in with, as far as that can be seen; if it cannot be seen, yes."""
+    if asks_elsewhere(effective):
+        return True
+    found = keys_of(account, effective)
+    if found.lines or found.unreadable:
+        return True
+    takes_passwords = effective.is_on("passwordauthentication") or effective.is_on("kbdinteractiveauthentication")
+    return takes_passwords and _has_password(account.name)
+
+
+def _has_password(name: str) -> bool:
+    """Look into shadow(5), where a hash that no password has begins with `!` or `*`."""
+    try:
+        lines = _SHADOW.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return True
+    fields = next((line.split(":") for line in lines if line.startswith(f"{name}:")), ["", ""])
+    return not fields[1].startswith(("!", "*")) if len(fields) > 1 else False
 
 
 def examine_key_files(account: Account, effective: Effective) -> list[Finding]:

@@ -6,34 +6,33 @@ from secsign_gate.config import Settings
 from secsign_gate.core.display_text import display_text
 from secsign_gate.core.login import Account
 from secsign_gate.directory.users_file import Users
+from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.keys import may_log_in
 from secsign_gate.doctor.orders import strangers
 
-_MOST = 8  # accounts told one by one
 _FIRST_WORDS = 40  # characters of a notification that phones show (protocol reference 5)
 _LINE = "ACCOUNT SECSIGN-ID"
 
 
-def examine_mapping(settings: Settings, users: Users, gated: Iterable[Account]) -> tuple[Finding, ...]:
+def examine_mapping(settings: Settings, users: Users, gated: Iterable[AtSshd]) -> tuple[Finding, ...]:
     """Find gated accounts that nobody is asked for, and names in the users file that lead nowhere."""
-    gated = list(gated)
-    needy = [account for account in gated if not _is_exempt(account, settings)]
-    without = [account for account in needy if not users.secsign_ids(account.name)]
+    needy = [one for one in gated if not _is_exempt(one.account, settings)]
+    without = [one for one in needy if not users.secsign_ids(one.account.name)]
     findings = []
     if not users.rules:
         what = f"{settings.users_file} maps nobody to a SecSign ID"
         why = "only logins that need no approval are let in"
-        findings.append(
-            Finding(Status.BROKEN, "", "", what, why, f"add a line for each account to {settings.users_file}", _LINE)
-        )
-    elif not without:
+        mend = f"add a line for each account to {settings.users_file}"
+        findings.append(Finding(Status.BROKEN, "", "", what, why, mend, _LINE))
+    else:
+        findings += [_without(one, settings.users_file) for one in without]
+    if needy and not without:
         what = f"each of the {len(needy)} accounts that the gate asks about has a SecSign ID"
         findings.append(Finding(Status.CLOSED, "", "", what))
-    if users.rules:
-        findings += _without(without, settings.users_file)
-    for account in strangers(users)[:_MOST]:
-        what = f"the users file names {account}, whom this host does not know"
-        findings.append(Finding(Status.NOTE, "", account, what, mend="correct or remove the line"))
+    for account in strangers(users):
+        what = "the users file names an account that this host does not know"
+        findings.append(Finding(Status.NOTE, "", account, what, "", "correct or remove its line"))
     return (*findings, *_shown(settings))
 
 
@@ -42,26 +41,16 @@ def _is_exempt(account: Account, settings: Settings) -> bool:
     return policy.exempt_accounts.matches(account.name) or policy.exempt_groups.matches_any(account.groups)
 
 
-def _without(accounts: list[Account], users_file: str) -> list[Finding]:
-    why = "its logins are refused, unless a network or a command exempts them"
+def _without(one: AtSshd, users_file: str) -> Finding:
+    name = one.account.name
     mend = f"add its line to {users_file}"
-    findings = [
-        Finding(
-            Status.BROKEN,
-            "",
-            account.name,
-            f"{account.name} is behind the gate and has no SecSign ID",
-            why,
-            mend,
-            f"{account.name} SECSIGN-ID",
-        )
-        for account in accounts[:_MOST]
-    ]
-    if len(accounts) > _MOST:
-        names = ", ".join(account.name for account in accounts[_MOST : 2 * _MOST])
-        what = f"{len(accounts) - _MOST} more accounts are behind the gate and have no SecSign ID: {names} ..."
-        findings.append(Finding(Status.BROKEN, "", "", what, why, mend, _LINE))
-    return findings
+    if not may_log_in(one.account, one.effective):
+        what = "an account behind the gate has no SecSign ID, and neither a key nor a password to log in with"
+        return Finding(Status.NOTE, "", name, what)
+    why = "its logins are refused, unless a network or a command exempts them"
+    return Finding(
+        Status.BROKEN, "", name, "an account behind the gate can log in and has no SecSign ID", why, mend, _LINE
+    )
 
 
 def _shown(settings: Settings) -> list[Finding]:

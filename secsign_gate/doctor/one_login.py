@@ -12,10 +12,11 @@ from secsign_gate.core.public_key import fingerprint
 from secsign_gate.core.push_text import phone_text, push_request
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.directory.users_file import Users, load_users
-from secsign_gate.doctor.accounts import AtSshd, account_named
+from secsign_gate.doctor.accounts import account_named
 from secsign_gate.doctor.as_account import acting_as
+from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.keys import KeysFound
+from secsign_gate.doctor.keys import KeysFound, asks_elsewhere
 from secsign_gate.doctor.orders import broken_by
 from secsign_gate.doctor.rehearsal import Described, rehearse
 from secsign_gate.errors import ConfigError, GateError
@@ -60,6 +61,11 @@ def examine_gate_before(one: AtSshd) -> Finding:
     """Tell whether sshd starts the gate for it."""
     name = one.account.name
     command = one.effective.value("forcecommand")
+    if not one.is_let_in:
+        what = f"sshd lets {name} in from nowhere (AllowUsers and the like, PermitRootLogin)"
+        return _broken(one.account, what, "it cannot log in", "let sshd's configuration name it")
+    if one.program is None and one.is_gated:
+        return Finding(Status.CLOSED, "", name, f"the gate stands before {name} in PAM, or before each of its keys")
     if one.program is None:
         said = "none" if command in ("", "none") else display_text(command, 120)
         what = f"sshd does not start the gate for {name} (ForceCommand {said})"
@@ -76,29 +82,18 @@ def examine_keys(one: AtSshd, found: KeysFound) -> list[Finding]:
     name, effective = one.account.name, one.effective
     findings = [Finding(Status.WEAK, "", name, f"sshd passes over {place}") for place in found.unread[:_MOST]]
     findings += [Finding(Status.UNKNOWN, "", name, f"{place} cannot be read") for place in found.unreadable]
-    elsewhere = effective.value("authorizedkeyscommand") not in ("", "none") or effective.value(
-        "trustedusercakeys"
-    ) not in ("", "none")
+    elsewhere = asks_elsewhere(effective)
     if not found.lines and not elsewhere:
-        where = ", ".join(found.files) or "no file"
-        what = f"{name} has no key: sshd looks in {where}"
+        what = f"{name} has no key: sshd looks in {', '.join(found.files) or 'no file'}"
         findings.append(
             _broken(one.account, what, "it cannot log in with one", "add the key", f"ssh-copy-id {name}@HOST")
         )
         return findings
-    findings.append(
-        Finding(
-            Status.CLOSED,
-            "",
-            name,
-            f"{name} has {len(found.lines)} keys"
-            + (" and others that sshd asks a command or an authority for" if elsewhere else ""),
-        )
-    )
-    return [
-        *findings,
-        *(_restricted(name, line) for line in found.lines[:_MOST] if line.options.force_command is not None),
-    ]
+    keys = "1 key" if len(found.lines) == 1 else f"{len(found.lines)} keys"
+    more = ", and sshd asks a command or an authority for others" if elsewhere else ""
+    findings.append(Finding(Status.CLOSED, "", name, f"{name} has {keys}{more}"))
+    restricted = [line for line in found.lines if line.options.force_command is not None]
+    return [*findings, *(_restricted(name, line) for line in restricted[:_MOST])]
 
 
 def _restricted(name: str, line: KeyLine) -> Finding:

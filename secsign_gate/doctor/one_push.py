@@ -55,6 +55,7 @@ async def _pushed(server: IdServer, wait_seconds: int, request: PushRequest, tel
         auth_session = await server.open(request)
     except IdServerError as error:
         verdict = refusal_for(error)
+        tell(verdict.detail, clock() - began)
         return PushEnd(accepted=False, why=verdict.reason, sentence=verdict.detail, seconds=clock() - began)
     tell(f"{auth_session.server_url} has created it", clock() - began)
     approval = opened(auth_session, request.secsign_id, clock(), wait_seconds)
@@ -68,6 +69,7 @@ async def _pushed(server: IdServer, wait_seconds: int, request: PushRequest, tel
             if approval.state is not before and approval.state is AuthSessionState.FETCHED:
                 tell("the app has opened it", clock() - began)
         end = _end(approval.verdict, clock() - began)
+        tell(end.sentence, end.seconds)
     finally:
         gone = await _taken_off(server, approval)
     tell(gone, clock() - began)

@@ -6,14 +6,13 @@ from secsign_gate.config import Settings
 from secsign_gate.core.login import Account
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor import one_login
-from secsign_gate.doctor.accounts import AtSshd, at_sshd
+from secsign_gate.doctor.at_sshd import AtSshd, SshdSeen, see_sshd
 from secsign_gate.doctor.daemon_found import daemon_found
-from secsign_gate.doctor.finding import Finding
-from secsign_gate.doctor.host import SshdSeen, broker_findings, gate_findings, id_server_findings, unusable_sshd
+from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.host import broker_findings, gate_findings, id_server_findings, way_in_findings
 from secsign_gate.doctor.keys import examine_key_files, keys_of
 from secsign_gate.doctor.orders import Orders, load_orders
 from secsign_gate.doctor.station import Examined, Station
-from secsign_gate.sshd.program import SshdError, find_sshd
 
 
 class Walk(NamedTuple):
@@ -44,13 +43,14 @@ def examine_login(asked: Asked, *, id_servers: bool = True) -> Walk:
     """Walk the way of a login. Raises one_login.NoSuchAccountError, rehearsal.NoSuchLoginError."""
     account = one_login.account_by_name(asked.account)
     orders = load_orders(asked.configuration)
-    seen, one, fault = _past_sshd(asked, account)
+    seen = see_sshd(asked.sshd, asked.sshd_configuration, account)
+    one = next(iter(seen.accounts), None)
     prints = asked.fingerprints or (keys_of(account, one.effective).fingerprints if one is not None else ())
     found = daemon_found(orders.settings) if orders.settings is not None else None
     ids = _secsign_ids(orders, account, asked.fingerprints)
     status = found.status if found is not None else None
     examined = [
-        Examined(Station.SSHD, (*one_login.examine_account(account), *fault, *_sshd(one))),
+        Examined(Station.SSHD, (*one_login.examine_account(account), *_sshd(seen, one, orders))),
         Examined(Station.GATE, (*gate_findings(orders, seen), *(one_login.examine_orders_as(one) if one else ()))),
         Examined(
             Station.BROKER,
@@ -63,23 +63,17 @@ def examine_login(asked: Asked, *, id_servers: bool = True) -> Walk:
     return Walk(account, tuple(examined), orders.settings, ids, status)
 
 
-def _past_sshd(asked: Asked, account: Account) -> tuple[SshdSeen, AtSshd | None, tuple[Finding, ...]]:
-    try:
-        sshd = find_sshd(asked.sshd, asked.sshd_configuration)
-        one = at_sshd(sshd, account)
-    except SshdError as error:
-        return SshdSeen(None, str(error), (), 0), None, (unusable_sshd(str(error)),)
-    return SshdSeen(sshd, "", (one,), 0), one, ()
-
-
-def _sshd(one: AtSshd | None) -> tuple[Finding, ...]:
+def _sshd(seen: SshdSeen, one: AtSshd | None, orders: Orders) -> tuple[Finding, ...]:
     if one is None:
-        return ()
+        return way_in_findings(seen, orders.settings)
     found = keys_of(one.account, one.effective)
+    # What is closed is the whole host's business; here it would hide the steps.
+    judged = way_in_findings(seen, orders.settings, one.account.name)
     return (
         one_login.examine_gate_before(one),
         *one_login.examine_keys(one, found),
         *examine_key_files(one.account, one.effective),
+        *(finding for finding in judged if finding.status is not Status.CLOSED),
     )
 
 
