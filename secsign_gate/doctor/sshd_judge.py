@@ -59,7 +59,7 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
         if not rule.after_pam:
             about = [session for session in about if session.pam_gate is None]
         judged.add(rule.bypass)
-        findings |= dict.fromkeys(_findings(rule, about))
+        findings |= dict.fromkeys(_findings(rule, about, sessions if rule.ungated else about))
     troubled = {finding.bypass for finding in findings if finding.status in _NOT_CLOSED}
     closed = [
         Finding(Status.CLOSED, bypass.name, "", f"{bypass.title}: closed")
@@ -69,12 +69,16 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
     return [*findings, *closed]
 
 
-def _findings(rule: Rule, sessions: list[Session]) -> list[Finding]:
-    """Ask one rule, and put together what it says of several accounts and connections alike."""
+def _findings(rule: Rule, about: list[Session], among: list[Session]) -> list[Finding]:
+    """Ask one rule `about` sessions, and put together what it says of several accounts and connections alike.
+
+    `among` are those that it is compared with: what is true of all of them needs no names.
+    """
     holes: dict[Hole, dict[Account, list[Connection]]] = defaultdict(lambda: defaultdict(list))
     everybody: dict[Account, list[Connection]] = defaultdict(list)
-    for session in sessions:
+    for session in among:
         everybody[session.account].append(session.connection)
+    for session in about:
         for hole in rule.judge(session):
             holes[hole][session.account].append(session.connection)
     return [_finding(rule.bypass, hole, affected, everybody) for hole, affected in holes.items()]

@@ -14,6 +14,16 @@ from secsign_gate.sshd.version import Version
 
 ROOT = 0
 NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
+_PAM_DOOR, _KEYS_DOOR = "secsign-gate-pam", "secsign-gate-authorized-keys"
+_ASK_PAM = ("keyboard-interactive", "password")  # methods that are over only when PAM's auth lines have said yes
+# Each method that may be enough without a key, by the setting that switches it on.
+_METHODS = {
+    "password": "passwordauthentication",
+    "keyboard-interactive": "kbdinteractiveauthentication",
+    "hostbased": "hostbasedauthentication",
+    "gssapi-with-mic": "gssapiauthentication",
+    "gssapi-keyex": "gssapikeyexchange",
+}
 
 
 class Connection(NamedTuple):
@@ -42,9 +52,14 @@ class PamLine(NamedTuple):
 
     @property
     def is_gate(self) -> bool:
-        """Tell whether it is the gate's PAM door, and whatever it says counts."""
+        """Tell whether it is the gate's PAM door, and a no of it is one."""
         counts = self.control in ("required", "requisite") or "default=die" in self.control
-        return counts and any("secsign-gate" in argument for argument in (self.module, *self.arguments))
+        return counts and any(word.rpartition("/")[2] == _PAM_DOOR for word in self.arguments)
+
+    @property
+    def may_end_the_stack(self) -> bool:
+        """Tell whether a yes of this line ends its stack, so that what stands below is not asked."""
+        return self.control == "sufficient" or "success=done" in self.control
 
 
 class Host(NamedTuple):
@@ -81,17 +96,40 @@ class Session(NamedTuple):
 
     @property
     def pam_gate(self) -> PamLine | None:
-        """The line of the PAM door, if that stands before the connection: nothing is usable before it has asked."""
+        """The line of the PAM door, if that stands before the connection: nothing is usable before it has asked.
+
+        It does among the account lines, and among the auth lines if there is no way in that does not ask those.
+        """
         if not self.effective.is_on("usepam"):
             return None
-        return next((line for line in self.host.pam if line.group == "account" and line.is_gate), None)
+        asked = all(any(name in _ASK_PAM for name in names) for names in self.ways_in)
+        groups = ("account", "auth") if asked else ("account",)
+        return next((line for line in self.host.pam if line.group in groups and line.is_gate), None)
+
+    @property
+    def ways_in(self) -> tuple[tuple[str, ...], ...]:
+        """The lists of methods of which each is enough to log in, by their names, as far as they are switched on."""
+        on = [method for method, setting in _METHODS.items() if self.effective.is_on(setting)]
+        on += ["publickey"] if self.effective.value("pubkeyauthentication") != "no" else []
+        lists = self.effective.value("authenticationmethods").split()
+        if not lists or lists == ["any"]:
+            return tuple((method,) for method in on)
+        named = (tuple(method.partition(":")[0] for method in methods.split(",")) for methods in lists)
+        return tuple(names for names in named if all(name in on for name in names))
+
+    @property
+    def takes_keys_from_gate(self) -> bool:
+        """Tell whether the AuthorizedKeysCommand is the gate's."""
+        words = self.effective.value("authorizedkeyscommand").split()
+        return any(word.rpartition("/")[2] == _KEYS_DOOR for word in words)
 
     @property
     def is_gated_by_keys(self) -> bool:
         """Tell whether no key is taken but from the AuthorizedKeysCommand door, which puts the gate before each."""
         effective = self.effective
         return (
-            "secsign-gate" in effective.value("authorizedkeyscommand")
+            self.takes_keys_from_gate
+            and all("publickey" in names for names in self.ways_in)
             and effective.value("authorizedkeysfile") == NO_PROGRAM
             and effective.value("trustedusercakeys") in ("", NO_PROGRAM)
         )

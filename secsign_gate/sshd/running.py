@@ -7,6 +7,7 @@ in which blanks inside of an argument look like blanks between two.
 import os
 import re
 import sys
+import time
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -80,10 +81,10 @@ def _arguments(command_line: bytes) -> tuple[str, ...]:
 
 
 def _started(pid: int) -> float:
-    """Return when process `pid` started. Raises OSError or ValueError."""
+    """Return when process `pid` started, rounded up to a clock tick. Raises OSError or ValueError."""
     ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_START_TIME])
-    booted = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
-    return (int(booted[1]) if booted else 0) + ticks / os.sysconf("SC_CLK_TCK")
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + (ticks + 1) / os.sysconf("SC_CLK_TCK")
 
 
 def _listens_on(pid: int) -> tuple[tuple[str, int], ...]:

@@ -28,6 +28,8 @@ WHY = {
     ("doctor/daemon_found.py", "localtime"): "shows when",
     ("doctor/certificate.py", "gmtime"): "shows until when",
     ("doctor/id_server.py", "time"): "is compared with what a certificate, and a server, say",
+    ("sshd/running.py", "time"): "when a server started, to be compared with when its files were changed",
+    ("sshd/running.py", "clock_gettime"): "CLOCK_BOOTTIME, from which the kernel counts when a process started",
     ("admin/log.py", "now"): "what `--since 2h` means",
 }
 

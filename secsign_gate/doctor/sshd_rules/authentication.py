@@ -3,57 +3,33 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_session import Hole, Rule, Session
+from secsign_gate.doctor.sshd_session import ROOT, Hole, Rule, Session
 
 METHODS_LINE = "AuthenticationMethods publickey"
-# Each method that may be enough by itself, by the setting that switches it on.
-_METHODS = {
-    "password": "passwordauthentication",
-    "keyboard-interactive": "kbdinteractiveauthentication",
-    "hostbased": "hostbasedauthentication",
-    "gssapi-with-mic": "gssapiauthentication",
-    "gssapi-keyex": "gssapikeyexchange",
-}
-_NOBODY_PROVES = ("hostbased",)  # the client's machine vouches for the user
+_PASSWORDS = frozenset({"password", "keyboard-interactive"})
+_NO_PASSWORDS_FOR_ROOT = ("without-password", "prohibit-password")
+_NOBODY_PROVES = frozenset({"hostbased"})  # the client's machine vouches for the user
 _EXPOSE_LINE = "ExposeAuthInfo yes"
 
 
-def methods_without_key(session: Session) -> list[str]:
-    """Return the methods, or lists of them, that sshd takes as enough although none of them is a key."""
-    effective = session.effective
-    on = [method for method, setting in _METHODS.items() if effective.is_on(setting)]
-    lists = effective.value("authenticationmethods").split()
-    if not lists or lists == ["any"]:
-        return on
-    without = []
-    for methods in lists:
-        names = [method.partition(":")[0] for method in methods.split(",")]
-        if "publickey" not in names and all(name in on for name in names):
-            without.append(methods)
-    return without
-
-
 def _other_methods(session: Session) -> Iterator[Hole]:
-    if session.account.uid == 0 and session.effective.value("permitrootlogin") in (
-        "without-password",
-        "prohibit-password",
-    ):
-        without = [one for one in methods_without_key(session) if one not in ("password", "keyboard-interactive")]
-    else:
-        without = methods_without_key(session)
-    if not without:
+    ways = [names for names in session.ways_in if "publickey" not in names]
+    if session.account.uid == ROOT and session.effective.value("permitrootlogin") in _NO_PASSWORDS_FOR_ROOT:
+        ways = [names for names in ways if not set(names) & _PASSWORDS]
+    if not ways:
         return
-    mend = session.mend("AuthenticationMethods") + "; who has no key is locked out by it"
-    empty = "password" in without and session.effective.is_on("permitemptypasswords")
-    unproven = [method for method in without if method in _NOBODY_PROVES]
+    mend = f"{session.mend('AuthenticationMethods')}; who has no key is locked out by it"
+    empty = ("password",) in ways and session.effective.is_on("permitemptypasswords")
+    vouched = [names for names in ways if set(names) == _NOBODY_PROVES]
     if empty:
         what = f"PermitEmptyPasswords yes{session.where('PermitEmptyPasswords')} lets in who has no password"
         yield Hole(Status.OPEN, what, session.mend("PermitEmptyPasswords"), f"PermitEmptyPasswords no\n{METHODS_LINE}")
-    if unproven:
-        what = f"{', '.join(unproven)} leads to the gate, and the user proves nothing by it"
+    if vouched:
+        what = "hostbased authentication leads to the gate, and the user proves nothing by it"
         yield Hole(Status.OPEN, what, mend, f"HostbasedAuthentication no\n{METHODS_LINE}")
-    if not empty and not unproven:
-        what = f"{' or '.join(without)} leads to the gate without a key"
+    others = [names for names in ways if names not in vouched and not (empty and names == ("password",))]
+    if others:
+        what = f"{' or '.join(' and '.join(names) for names in others)} leads to the gate without a key"
         yield Hole(Status.WEAK, what, mend, METHODS_LINE)
 
 

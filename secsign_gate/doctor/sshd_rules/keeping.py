@@ -53,10 +53,26 @@ def _grace_time(session: Session) -> Iterator[Hole]:
         yield Hole(Status.BROKEN, what, "write it outside of Match", "LoginGraceTime 120", why)
 
 
+def _skipped(session: Session) -> Iterator[Hole]:
+    gate = session.pam_gate
+    if gate is None:
+        return
+    lines = [line for line in session.host.pam if line.group == gate.group]
+    skips = next((line for line in lines[: lines.index(gate)] if line.may_end_the_stack), None)
+    if skips is not None:
+        what = f"{skips.place} ({skips.module}, {skips.control}) may end PAM's {gate.group} lines before {gate.place}"
+        mend = f"move the gate's line to the top of the {gate.group} lines"
+        why = "where it says yes, the gate is not asked"
+        yield Hole(
+            Status.WEAK, what, mend, f"{gate.group} {gate.control} {gate.module} {' '.join(gate.arguments)}", why
+        )
+
+
 RULES = (
     Rule("idle-connection", _idle, after_pam=True),
     Rule("", _alive),
     Rule("", _strict_modes, after_pam=True),
     Rule("", _pam, after_pam=True),
     Rule("", _grace_time, after_pam=True),
+    Rule("", _skipped, after_pam=True),
 )

@@ -31,7 +31,7 @@ def _key_files(session: Session) -> Iterator[Hole]:
         else:
             yield Hole(Status.BROKEN, what, mend, line, _REFUSED)
     command = session.effective.value("authorizedkeyscommand")
-    if command in ("", NO_PROGRAM) or "secsign-gate" in command:
+    if command in ("", NO_PROGRAM) or session.takes_keys_from_gate:
         return
     if settings.authorized_keys_elsewhere == "unrestricted":
         what = f"keys of AuthorizedKeysCommand {command} count as unrestricted"

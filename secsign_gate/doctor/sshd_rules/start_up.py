@@ -34,8 +34,6 @@ def _leads_away(session: Session) -> bool:
 
 
 def _shell(session: Session) -> Iterator[Hole]:
-    if session.gate is None and session.is_gated:  # a key's own command starts through the shell, too
-        pass
     if session.shell in READ_FILES_AT_HOME and not _leads_away(session):
         home = session.set_env.get("HOME")
         reads = _READS.get(session.shell, "~/.zshenv")

@@ -1,0 +1,275 @@
+"""The doctor's sshd part with a real sshd and Debian's sshd_config: each way around the gate opened, found, closed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import drop_in
+import pytest
+import sshd as running_sshd
+
+from secsign_gate.core.bypass import BYPASSES
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.sshd.program import find_sshd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SSHRC = Path("/etc/ssh/sshrc")
+GATE = drop_in.FOR_ALL.name
+KEYS_ONLY = re.sub("(?m)^( *)#(AuthenticationMethods publickey)$", r"\1\2", drop_in.for_the_daemon(drop_in.gated()))
+
+
+class Opened(NamedTuple):
+    """What is changed so that one way is open: directives of the drop-in, other drop-ins, who is looked at."""
+
+    replaced: dict[str, str]
+    others: dict[str, str] | None = None
+    match: str = "Match all"
+    account: str = "alice"
+    sshrc: bool = False
+    settings: str = ""
+
+
+TCP = {"DisableForwarding": "no", "AllowTcpForwarding": "yes", "PermitOpen": "any", "PermitListen": "any"}
+SOCKETS = {"DisableForwarding": "no", "AllowTcpForwarding": "yes", "AllowStreamLocalForwarding": "yes"}
+CARELESS = {"AcceptEnv": "*", "SetEnv": "FOO=1"}
+NO_GATE = {"ForceCommand": "none"}
+FORGED_KEY = {"ExposeAuthInfo": "no", "AcceptEnv": "SSH_*"}
+
+OPENED = {
+    "local-forwarding": Opened(TCP),
+    "stdio-forwarding": Opened(TCP),
+    "dynamic-forwarding": Opened(TCP),
+    "remote-forwarding": Opened(TCP),
+    "local-socket-forwarding": Opened(SOCKETS),
+    "remote-socket-forwarding": Opened(SOCKETS),
+    "tunnel": Opened({"PermitTunnel": "yes"}),
+    "x11-forwarding": Opened({"DisableForwarding": "no", "X11Forwarding": "yes"}),
+    "agent-forwarding": Opened({"DisableForwarding": "no", "AllowAgentForwarding": "yes"}),
+    "disable-forwarding-alone": Opened({"PermitTunnel": "point-to-point"}),
+    "idle-connection": Opened({"UnusedConnectionTimeout": "none"}),
+    "subsystem": Opened(NO_GATE),
+    "user-rc": Opened(NO_GATE),
+    "system-rc": Opened({"SetEnv": "FOO=1"}, sshrc=True),
+    "client-environment": Opened(CARELESS),
+    "forged-variables": Opened(CARELESS),
+    "user-environment": Opened({"PermitUserEnvironment": "yes"}),
+    "pam-environment": Opened({"SetEnv": "HOME=/nonexistent"}),
+    "shell-startup-files": Opened({"SetEnv": "LD_PRELOAD="}),
+    "gate-tampering": Opened({"ForceCommand": "/opt/secsign-gate/bin/python3 -I -S /x/secsign-gate-force-command"}),
+    "shadowed-match": Opened({}, {"00-a.conf": "Match User alice\n    ForceCommand none\n"}),
+    "match-exemption": Opened({}, match="Match Address *,!10.0.0.0/8"),
+    "chroot": Opened({}, {"00-a.conf": "Match User bob\n ForceCommand internal-sftp\n ChrootDirectory /srv\n"},
+                     match="Match User *,!bob", account="bob"),
+    "root-login": Opened({}, match="Match Group operators", account="root"),
+    "ungated-account": Opened({}, match="Match User alice", account="bob"),
+    "other-authentication-method": Opened({}, settings="PermitEmptyPasswords yes\nAuthenticationMethods any"),
+    "restricted-key": Opened(FORGED_KEY),
+    "restricted-certificate": Opened(FORGED_KEY),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_sshrc() -> Iterator[None]:
+    Path("/run/sshd").mkdir(exist_ok=True)
+    yield
+    SSHRC.unlink(missing_ok=True)
+
+
+def configured(folder: Path, drop_ins: dict[str, str], settings: str = "") -> Path:
+    """Return the path of Debian's sshd_config with these drop-ins."""
+    server = running_sshd.Sshd(folder, drop_ins, settings)
+    server.settings_for("alice")
+    return server.configuration
+
+
+def examine(configuration: Path, *accounts: str, settings: SshdSettings | None = None) -> tuple[Finding, ...]:
+    sshd = find_sshd(running_sshd.SSHD, str(configuration))
+    return sshd_findings(sshd, accounts=accounts, settings=settings, running=False)
+
+
+def statuses(findings: tuple[Finding, ...], bypass: str) -> set[Status]:
+    return {finding.status for finding in findings if finding.bypass == bypass}
+
+
+def test_every_way_is_opened_here() -> None:
+    assert set(OPENED) == {bypass.name for bypass in BYPASSES}
+
+
+@pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
+def test_a_way_that_is_open_is_found_and_closed(tmp_path: Path, bypass) -> None:
+    opened = OPENED[bypass.name]
+    text = drop_in.gated(**opened.replaced).replace("\nMatch all\n", f"\n{opened.match}\n")
+    if opened.sshrc:
+        SSHRC.write_text(". ~/.profile\n")
+    found = examine(
+        configured(tmp_path / "open", {GATE: text, **(opened.others or {})}, opened.settings), opened.account
+    )
+    open_ones = [finding for finding in found if (finding.status, finding.bypass) == (Status.OPEN, bypass.name)]
+    assert open_ones, found
+    assert all(one.what and one.why for one in open_ones)
+    found = examine(configured(tmp_path / "closed", {GATE: KEYS_ONLY}), opened.account)
+    assert statuses(found, bypass.name) - {Status.NOTE} == {Status.CLOSED}, found
+    assert Status.OPEN not in {finding.status for finding in found}
+
+
+@pytest.mark.parametrize("path", [drop_in.FOR_ALL, drop_in.FOR_A_GROUP, drop_in.FOR_A_USER], ids=lambda path: path.name)
+def test_the_shipped_drop_ins_leave_nothing_open(tmp_path: Path, path: Path) -> None:
+    found = examine(configured(tmp_path, {GATE: path.read_text()}), "alice")
+    assert {finding.bypass for finding in found} >= {bypass.name for bypass in BYPASSES}
+    weak = {finding.bypass for finding in found if finding.status not in (Status.CLOSED, Status.NOTE)}
+    assert weak <= {"other-authentication-method", "gate-tampering"}, found
+
+
+def test_debian_as_it_comes_is_wide_open(tmp_path: Path) -> None:
+    found = examine(configured(tmp_path, {}))
+    still_closed = {bypass.name for bypass in BYPASSES if Status.OPEN not in statuses(found, bypass.name)}
+    assert "local-forwarding" not in still_closed
+    assert {"ungated-account", "root-login", "shell-startup-files", "pam-environment"}.isdisjoint(still_closed)
+
+
+def test_the_line_that_shadows_the_gate_is_named(tmp_path: Path) -> None:
+    others = {"00-a.conf": "# a comment\n\nMatch User alice\n    ForceCommand none\n"}
+    found = examine(configured(tmp_path, {GATE: drop_in.gated(), **others}), "alice", "bob")
+    shadowed = next(
+        finding for finding in found if finding.bypass == "shadowed-match" and finding.status == Status.OPEN
+    )
+    assert shadowed.account == "alice"
+    assert f"{tmp_path}/sshd_config.d/00-a.conf line 4" in shadowed.what
+
+
+def test_an_address_that_is_exempt_is_named(tmp_path: Path) -> None:
+    text = drop_in.gated().replace("\nMatch all\n", "\nMatch Address *,!10.1.0.0/16\n")
+    found = examine(configured(tmp_path, {GATE: text}), "alice")
+    exempt = next(finding for finding in found if finding.bypass == "match-exemption")
+    assert (exempt.status, exempt.account) == (Status.OPEN, "alice")
+    assert "10.1.0.1" in exempt.what
+
+
+def test_an_account_left_out_by_name_is_weak_and_not_open(tmp_path: Path) -> None:
+    text = drop_in.gated().replace("\nMatch all\n", "\nMatch User *,!bob\n")
+    found = examine(configured(tmp_path, {GATE: text}), "alice", "bob")
+    assert statuses(found, "ungated-account") == {Status.WEAK}
+
+
+def test_who_may_not_log_in_is_no_way_in(tmp_path: Path) -> None:
+    text = drop_in.gated().replace("\nMatch all\n", "\nMatch User alice\n")
+    found = examine(configured(tmp_path, {GATE: text}, "AllowUsers alice\nPermitRootLogin no"))
+    assert statuses(found, "ungated-account") == {Status.CLOSED}
+    assert statuses(found, "root-login") == {Status.CLOSED}
+
+
+def test_the_lines_to_write_close_what_they_are_for(tmp_path: Path) -> None:
+    """Whoever writes down what the doctor says is done: all lines of all findings, once, into one Match block."""
+    careless = drop_in.gated(**TCP, **CARELESS, X11Forwarding="yes", AllowAgentForwarding="yes", PermitTunnel="yes",
+                             AllowStreamLocalForwarding="yes", ExposeAuthInfo="no", UnusedConnectionTimeout="none",
+                             ClientAliveInterval="0")  # fmt: skip
+    found = examine(configured(tmp_path / "open", {GATE: careless}), "alice")
+    lines = {line for finding in found for line in finding.line.split("\n") if not line.startswith("sysctl")}
+    gate = re.search("(?m)^ *(ForceCommand .*)$", careless)
+    assert gate
+    block = "\n".join(["PermitUserEnvironment no", "Match all", gate[1], *sorted(line for line in lines if line)])
+    found = examine(configured(tmp_path / "closed", {GATE: block + "\n"}), "alice")
+    assert {finding.status for finding in found} <= {Status.CLOSED, Status.NOTE, Status.WEAK}, found
+    assert {one.bypass for one in found if one.status == Status.WEAK} <= {"gate-tampering"}, found
+
+
+def test_a_broken_configuration_is_one_clear_finding(tmp_path: Path) -> None:
+    configuration = configured(tmp_path, {GATE: drop_in.gated()})
+    (tmp_path / "sshd_config.d" / "50-broken.conf").write_text("Nonsense\x1b[31m yes\n")
+    (finding,) = examine(configuration, "alice")
+    assert finding.status == Status.BROKEN
+    assert "50-broken.conf" in finding.what
+    assert finding.what.isprintable()
+
+
+def test_a_configuration_that_is_not_there_is_one_clear_finding(tmp_path: Path) -> None:
+    (finding,) = examine(tmp_path / "nothing", "alice")
+    assert finding.status == Status.BROKEN
+    assert "nothing" in finding.what
+
+
+def test_drop_ins_that_no_include_reads_are_told(tmp_path: Path) -> None:
+    configuration = configured(tmp_path, {GATE: drop_in.gated()})
+    configuration.write_text(re.sub("(?m)^Include .*$", "", configuration.read_text()))
+    found = examine(configuration, "alice")
+    unread = [finding for finding in found if GATE in finding.what and finding.status == Status.BROKEN]
+    assert [finding.line for finding in unread] == [f"Include {tmp_path}/sshd_config.d/*.conf"]
+    assert Status.OPEN in statuses(found, "ungated-account")
+
+
+def test_an_account_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    found = examine(configured(tmp_path, {GATE: drop_in.gated()}), "no-one", "alice")
+    assert [finding.account for finding in found if finding.status == Status.BROKEN] == ["no-one"]
+
+
+def test_our_own_settings_are_held_against_sshds(tmp_path: Path) -> None:
+    ours = SshdSettings(
+        authorized_keys_files=(".ssh/authorized_keys",),
+        authorized_keys_elsewhere="unrestricted",
+        trusted_user_ca_keys=(),
+        authorized_principals_files=(),
+        permit_user_rc=True,
+        expose_auth_info=False,
+        subsystems=(b"/usr/lib/openssh/sftp-server",),
+        sftp_server="/usr/lib/openssh/sftp-server",
+        executables=("/usr/sbin/sshd",),
+        motd_files=(),
+        mail_notice=True,
+        last_login=True,
+    )
+    ca = tmp_path / "ca.pub"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ca"], check=True)
+    found = examine(configured(tmp_path, {GATE: KEYS_ONLY}, f"TrustedUserCAKeys {ca}"), "alice", settings=ours)
+    key = [finding for finding in found if finding.bypass == "restricted-key"]
+    assert [(one.status, one.line) for one in key] == [
+        (Status.OPEN, 'authorized_keys_files = [".ssh/authorized_keys", ".ssh/authorized_keys2"]')
+    ]
+    certificate = [finding for finding in found if finding.bypass == "restricted-certificate"]
+    assert [(one.status, one.line) for one in certificate] == [(Status.BROKEN, f'trusted_user_ca_keys = ["{ca}"]')]
+
+
+def test_a_running_sshd_that_has_not_read_its_files_is_told_to(tmp_path: Path) -> None:
+    with running_sshd.Sshd(tmp_path, {GATE: KEYS_ONLY}) as server:
+        sshd = find_sshd(running_sshd.SSHD, str(server.configuration))
+        told = [
+            one for one in sshd_findings(sshd, accounts=("alice",)) if "have read" in one.what or "had read" in one.what
+        ]
+        assert told == []
+        changed = tmp_path / "sshd_config.d" / GATE
+        ahead = time.time() + 10  # what matters is which is later, and ctime cannot be set
+        before = changed.stat().st_ctime
+        while changed.stat().st_ctime == before:
+            os.utime(changed, (ahead, ahead))
+        told = [one for one in sshd_findings(sshd, accounts=("alice",)) if "had read" in one.what]
+        assert [(one.status, one.line) for one in told] == [(Status.WEAK, "sshd -t && systemctl reload ssh")]
+
+
+def test_another_sshd_without_the_gate_is_told(tmp_path: Path) -> None:
+    with (
+        running_sshd.Sshd(tmp_path / "gated", {GATE: KEYS_ONLY}) as gated,
+        running_sshd.Sshd(tmp_path / "open", {}) as other,
+    ):
+        sshd = find_sshd(running_sshd.SSHD, str(gated.configuration))
+        told = [one for one in sshd_findings(sshd) if f"port {other.port}" in one.what]
+        assert [one.status for one in told] == [Status.OPEN]
+        assert "no gate before" in told[0].what
+
+
+def test_nothing_is_changed(tmp_path: Path) -> None:
+    configuration = configured(tmp_path, {GATE: drop_in.gated()})
+    before = {
+        path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in [*Path("/etc").rglob("*")] if path.exists()
+    }
+    examine(configuration)
+    assert before == {
+        path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in [*Path("/etc").rglob("*")] if path.exists()
+    }
