@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gate import PIN_ACCOUNT, Gate
+from pam_stack import PamStack
 from running_simulator import RunningSimulator
 from stranger import Stranger
 from system_log import SystemLog
@@ -50,6 +51,14 @@ def gate(
     yield made
     made.close()
     simulator.clear_faults()
+
+
+@pytest.fixture
+def pam() -> Iterator[PamStack]:
+    """The files of /etc/pam.d; what a test changes there is put back after it."""
+    stack = PamStack()
+    yield stack
+    stack.restore()
 
 
 @pytest.fixture

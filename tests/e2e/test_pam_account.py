@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
-from pam_stack import PamStack, pam_doors
+from pam_stack import pam_doors
 from processes import ended
 from records import wait_for_record
 from running_broker import SOCKET, RunningBroker
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gate import Gate, Person
-
-
-@pytest.fixture
-def pam() -> Iterator[PamStack]:
-    stack = PamStack()
-    yield stack
-    stack.restore()
+    from pam_stack import PamStack
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "openssh-sftp-server",
         "procps",
         "rsync",
+        "sudo",
         "systemd",
         "tcsh",
         "zsh",

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secsign_gate.core.ancestry import SshdProcess
-from secsign_gate.core.grant import GrantSettings, coverage, granted
-from secsign_gate.core.login import Command, Login, LoginShell, OtherMethod, PublicKey
+from secsign_gate.core.grant import GrantSettings, coverage, granted, of_the_connection
+from secsign_gate.core.login import Command, Login, LoginShell, OtherMethod, PamService, PublicKey
 from secsign_gate.core.patterns import PatternList
 from secsign_gate.core.secsign_id import SecSignId
 
@@ -33,6 +33,39 @@ def test_channels_of_one_connection_share_whatever_they_run() -> None:
 )
 def test_nothing_else_shares(other: Login) -> None:
     assert coverage(other, ALICE, SETTINGS) != coverage(LOGIN, ALICE, SETTINGS)
+
+
+WHOLE = PamService("sshd", "account", "ssh", "", whole_connection=True)
+
+
+def test_what_pam_was_allowed_covers_all_of_its_connection_whatever_the_key() -> None:
+    of_pam = coverage(LOGIN._replace(wanted=WHOLE, methods=()), ALICE, SETTINGS)
+    of_a_channel = coverage(LOGIN, ALICE, SETTINGS)
+    assert of_pam is not None
+    assert of_a_channel is not None
+    assert of_pam != of_a_channel
+    assert of_the_connection(of_a_channel) == of_pam
+
+
+@pytest.mark.parametrize(
+    ("channel", "secsign_id"),
+    [
+        (LOGIN._replace(sshd=SshdProcess(4711, 123457)), ALICE),
+        (LOGIN._replace(account=LOGIN.account._replace(uid=1001)), ALICE),
+        (LOGIN, BOB),
+    ],
+    ids=["another connection", "another account", "another phone"],
+)
+def test_what_pam_was_allowed_covers_nothing_else(channel: Login, secsign_id: SecSignId) -> None:
+    of_another = coverage(channel, secsign_id, SETTINGS)
+    assert of_another is not None
+    assert of_the_connection(of_another) != coverage(LOGIN._replace(wanted=WHOLE, methods=()), ALICE, SETTINGS)
+
+
+def test_a_channel_that_says_no_method_has_no_grant_for_the_whole_connection() -> None:
+    assert coverage(LOGIN._replace(methods=()), ALICE, SETTINGS) != coverage(
+        LOGIN._replace(wanted=WHOLE, methods=()), ALICE, SETTINGS
+    )
 
 
 def test_another_phone_shares_nothing() -> None:

@@ -58,3 +58,13 @@ def test_a_grant_that_covers_is_a_ground_and_names_the_approval() -> None:
     assert covered is not None
     judgement = judge(LOGIN, NOTHING, ALICE, granted(covered, LOGIN, "7F3KQ2", 0.0, GRANTS))
     assert judgement == Allow(Ground.GRANTED, "approval 7F3KQ2")
+
+
+def test_where_nobody_may_be_asked_only_an_exemption_or_a_grant_lets_in() -> None:
+    nobody = refuse(Reason.KEY_NOT_TOLD)
+    covered = coverage(LOGIN, ALICE, GRANTS)
+    assert covered is not None
+    assert judge(LOGIN, NOTHING, ALICE, None, nobody) == nobody
+    assert isinstance(judge(LOGIN, NOTHING, ALICE, granted(covered, LOGIN, "7F3KQ2", 0.0, GRANTS), nobody), Allow)
+    exempt = NOTHING._replace(exempt_accounts=PatternList.parse("alice"))
+    assert isinstance(judge(LOGIN, exempt, ALICE, None, nobody), Allow)

@@ -11,8 +11,8 @@ from secsign_gate.broker import case as case_module
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.peer import Peer
 from secsign_gate.core.display_text import display_text
-from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection, Wanted
-from secsign_gate.core.push_text import wanted_text
+from secsign_gate.core.login import Account, Command, Login, LoginShell, PamService, SshConnection, Wanted
+from secsign_gate.core.push_text import client_text, wanted_text
 
 LONGEST_COMMAND = 384 * 1024  # as a message can carry
 
@@ -38,6 +38,9 @@ def login(wanted: Wanted) -> Login:
         (LoginShell(), "a shell"),
         (Command(b"internal-sftp"), "a file transfer (sftp)"),
         (Command(b""), "an empty command"),
+        (PamService("sshd", "account", "ssh", "192.0.2.1", whole_connection=True), "an SSH connection"),
+        (PamService("sudo", "auth", "/dev/pts/3", "", whole_connection=False), "sudo on pts/3"),
+        (PamService("cron", "account", "", "", whole_connection=False), "cron"),
         (Command(b" \t\x1b\xff" * 1000), "an empty command"),
         (Command(b"uptime  -p\n"), "uptime -p"),
         (Command("touch é".encode()), "touch"),
@@ -82,3 +85,11 @@ def test_what_a_login_wants_is_made_out_once(monkeypatch: pytest.MonkeyPatch) ->
     case.login = login(Command(b"uptime"))
     assert [case.wants, case.wants] == ["uptime", "uptime"]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("remote_host", "text"), [("", "this host"), ("desk.example.org", "desk.example.org"), ("a=b;c", "a b c")]
+)
+def test_what_is_no_ssh_connection_comes_from_where_pam_says(remote_host: str, text: str) -> None:
+    local = login(PamService("sudo", "auth", "pts/3", remote_host, whole_connection=False))
+    assert client_text(local._replace(connection=SshConnection(None, 0, None, 0))) == text

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.account_name import check_account
+from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.directory.users_file import check_fingerprint, load_users, parse_users, users_line
 from secsign_gate.errors import ConfigError
 
@@ -57,6 +57,21 @@ def test_a_file_of_comments_maps_nobody() -> None:
     users = parse_users("users", "# nobody yet\n\n \t\n")
     assert len(users) == 0
     assert users.secsign_id("alice", ()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "depends"),
+    [
+        ("alice alice", False),
+        ("bob bob", False),
+        (f"alice alice {ALICE_KEY}", True),
+        (f"alice alice {ALICE_KEY}\nalice bob {BOB_KEY}", True),
+        (f"alice alice\nalice bob {BOB_KEY}", True),
+        (f"alice alice\nalice alice {BOB_KEY}", False),
+    ],
+)
+def test_whether_it_takes_the_key_to_say_whose_phone_is_asked(text: str, depends: bool) -> None:
+    assert parse_users("users", text + "\n").depends_on_key("alice") is depends
 
 
 def test_secsign_ids_are_folded_and_accounts_are_not() -> None:
