@@ -6,7 +6,7 @@ A frame is `uint32 length`, `byte number`, payload; the length counts number and
 data types of RFC 4251 section 5. Built-in modules only, no dataclass, no enum.
 """
 
-VERSION = 2
+VERSION = 3
 # Two commands of 128 KiB (one environment string, execve(2)): what a key is restricted to and what was asked for; room.
 MAX_FRAME = 384 * 1024
 MAX_STRINGS = 4096
@@ -187,7 +187,8 @@ class Ask(WireMessage):
     `auth_info_time` when sshd wrote that file, in seconds since the epoch; if it could not be read, `auth_info` is
     empty and `auth_info_problem` a sentence. `command` is SSH_ORIGINAL_COMMAND; None means that a login shell is
     wanted. `terminal`: there is one that pictures can be drawn on. `started_by_key`: the door is the key's own
-    `command="…"`, and `restricted_to` is the command that the key's owner put behind it.
+    `command="…"`, and `restricted_to` is the command that the key's owner put behind it; `user_rc_left`: sshd has left
+    ~/.ssh/rc to the door, although the key allows it.
     """
 
     NUMBER = 1
@@ -202,6 +203,7 @@ class Ask(WireMessage):
     terminal: bool
     started_by_key: bool
     restricted_to: bytes | None
+    user_rc_left: bool = False
 
 
 class Answer(WireMessage):

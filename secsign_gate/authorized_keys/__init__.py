@@ -20,8 +20,8 @@ from secsign_gate.core.account_name import check_account
 from secsign_gate.core.offered_key import OfferedKey, answer_line
 from secsign_gate.core.registry_line import lines_that_hold, parse_registry_line
 from secsign_gate.core.scanned_line import ScannedLine, UnusableLineError, scan_line
+from secsign_gate.directory.registry_file import read_registry
 from secsign_gate.errors import ConfigError, GateError, Problem
-from secsign_gate.trusted_file import read_trusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from secsign_gate.authorized_keys.certificates import OfferedCertificate
 
 DEFAULT_REGISTRY = "/etc/secsign-gate/registry"
-MAX_BYTES = 16 * 1024 * 1024  # of a registry: a hundred thousand keys
 GATE = "secsign-gate-force-command"
 CANNOT_VOUCH = 78
 _OPTIONS = ("--registry", "--authorized-keys", "--broker", "--config")
@@ -144,7 +143,7 @@ def _applies(scanned: ScannedLine, certificate: "OfferedCertificate | None", acc
 def _lines(line: CommandLine, key_text: bytes) -> "Iterator[tuple[str, bytes, bool]]":
     """Yield each line that may be about the key: where it is, the line, and whether root wrote it."""
     if line.registry != "none":
-        for number, content in lines_that_hold(key_text, _registry(line.registry)):
+        for number, content in lines_that_hold(key_text, read_registry(line.registry)):
             place = f"{line.registry} line {number}"
             try:
                 found = parse_registry_line(content)
@@ -158,19 +157,6 @@ def _lines(line: CommandLine, key_text: bytes) -> "Iterator[tuple[str, bytes, bo
 
         for found_line in lines_of_account(line.account, line.key_files, key_text):
             yield found_line.place, found_line.line, found_line.by_root
-
-
-def _registry(path: str) -> bytes:
-    """Return the registry's bytes. Raises ConfigError if it is not root's alone, or cannot be whole."""
-    content = read_trusted(path, limit=MAX_BYTES, roots_alone=True)
-    what = ""
-    if not content.endswith(b"\n"):
-        what = "the last line has no end, so it may be cut off"
-    elif b"\0" in content:
-        what = "holds NUL bytes, as a file does that a crash has damaged"
-    if what:
-        raise ConfigError([Problem(path, 0, "", what, "write it again")])
-    return content
 
 
 def _certificate(key: OfferedKey) -> "OfferedCertificate | None":

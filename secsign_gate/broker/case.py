@@ -137,7 +137,8 @@ class Case:
             return self.refusal(verdict, now, speak=speak)
         if self.login is None:
             raise RuntimeError("an unrecognised login cannot have been allowed")
-        todo = orders(self.login, sshd, user_rc_permitted=self.user_rc_permitted, rc_has_run=self.claim.started_by_key)
+        rc_has_run = self.claim.started_by_key and not self.claim.user_rc_left
+        todo = orders(self.login, sshd, user_rc_permitted=self.user_rc_permitted, rc_has_run=rc_has_run)
         return Answer(
             allowed=True,
             why=verdict.ground,

@@ -38,7 +38,7 @@ async def decide(case: Case, door: Door, world: World) -> Verdict:
 async def _judged(case: Case, door: Door, world: World) -> Verdict:
     """Find out who it is, and pass, refuse, or ask the phone."""
     login = case.login = await (recognise if case.pam is None else recognise_pam)(case, door, world)
-    secsign_id = world.users.secsign_id(login.account.name, login.fingerprints)
+    secsign_id = world.secsign_id(login, case.claim.auth_info_time)
     if secsign_id is not None:
         case.covered = coverage(login, secsign_id, world.settings.grants)
     judgement = judge(login, world.settings.policy, secsign_id, world.grant_for(case.covered), case.nobody)

@@ -57,7 +57,8 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     proving = world.kept.proving
     known = proving.connections.of(sshd, case.peer.uid) if proving is not None and sshd is not None else Connection()
     account = await _account(case, known, door, world)
-    if claim.auth_info_problem and not claim.started_by_key:
+    # A key's own command may do without, but not where several people share an account, each with a key.
+    if claim.auth_info_problem and not (claim.started_by_key and world.settings.registry_file is None):
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
     try:
         methods = _methods(claim)
@@ -220,6 +221,7 @@ async def _orders_in_files(  # noqa: PLR0913, PLR0917 - the same
         now=case.claim.auth_info_time or int(time.time()),
         trusted_keys=trusted,
         principals_lines=principals,
+        command_lines=tuple(held.found for held in world.held_lines(account.name, methods)),
         elsewhere=sshd.authorized_keys_elsewhere,
     )
     if world.kept.proving is None or sum(len(line.line) for line in (*found, *(principals or ()))) <= _JUDGED_AT_ONCE:

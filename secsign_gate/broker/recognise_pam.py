@@ -49,7 +49,7 @@ async def recognise_pam(case: Case, door: Door, world: World) -> Login:
     if sshd is not None and (reference := proving.connections.of(sshd, account.uid).refused):
         raise UnrecognisedError(Reason.REFUSED_BEFORE, f"see ref {reference}")
     used = fingerprints(methods)
-    if case.nobody is None and not used and world.users.depends_on_key(account.name):
+    if case.nobody is None and not used and world.depends_on_key(account.name):
         case.nobody = refuse(Reason.KEY_NOT_TOLD)
     return Login(
         door=case.claim.door,

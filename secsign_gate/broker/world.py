@@ -19,7 +19,12 @@ from secsign_gate.config import Settings
 from secsign_gate.core.approval import Approval, is_used_up
 from secsign_gate.core.auth_session import AuthSession
 from secsign_gate.core.grant import Coverage, Grant, of_the_connection
+from secsign_gate.core.key_holder import HeldLine, holders, registered_keys
+from secsign_gate.core.line_judgement import Circumstances
+from secsign_gate.core.login import AuthenticationMethod, Login
+from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow, Verdict
+from secsign_gate.directory.registry import held_lines, is_registered
 from secsign_gate.directory.users_file import Users
 from secsign_gate.errors import IdServerError
 from secsign_gate.id_server.interface import IdServer
@@ -104,6 +109,30 @@ class World:
     def new_reference() -> str:
         """Return a word by which a person and an auditor can name the same login."""
         return "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(_REFERENCE_LENGTH))
+
+    def held_lines(self, account: str, methods: tuple[AuthenticationMethod, ...]) -> tuple[HeldLine, ...]:
+        """Return what the registry says of `account` and the keys used in `methods`, as it is now; nothing without one.
+
+        Raises ConfigError, CertificateError and EncodingError.
+        """
+        if self.settings.registry_file is None:
+            return ()
+        keys = registered_keys(methods)
+        return held_lines(self.settings.registry_file, account, keys) if keys else ()
+
+    def secsign_id(self, login: Login, judged_at: int) -> SecSignId | None:
+        """Return whom to ask for `login`. `judged_at` is when sshd let the key in, seconds since 1970; 0 means now.
+
+        Raises ConfigError if the registry cannot be used.
+        """
+        lines = self.held_lines(login.account.name, login.methods)
+        here = Circumstances(login.account.name, login.connection.client_address, judged_at or int(time()))
+        return self.users.secsign_id(login.account.name, login.fingerprints, holders(login.methods, lines, here))
+
+    def depends_on_key(self, account: str) -> bool:
+        """Tell whether several people may share `account`, so that the key must be known. Raises ConfigError."""
+        registry = self.settings.registry_file
+        return self.users.depends_on_key(account) or (registry is not None and is_registered(registry, account))
 
     def begin_proof(self, peer: Peer) -> "asyncio.Task[Proof] | None":
         """Begin to find out which SSH connection `peer` belongs to; None where that is neither possible nor needed."""

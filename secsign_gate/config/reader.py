@@ -84,6 +84,7 @@ def parse_settings(path: str, text: str) -> Settings:
     settings = Settings(
         path=absolute,
         users_file=_users_file(root, folder),
+        registry_file=root.take("registry_file", file_below(folder), None),
         id_server=_id_server(reading, root.table("id_server"), folder),
         push=_push(root.table("push")),
         policy=_policy(root.table("policy")),
@@ -94,7 +95,8 @@ def parse_settings(path: str, text: str) -> Settings:
         limits=_limits(root.table("limits")),
         broker=_broker(root.table("broker")),
     )
-    if settings.audit.file in (absolute, settings.users_file):
+    orders = absolute, settings.users_file, settings.registry_file
+    if settings.audit.file is not None and settings.audit.file in orders:
         reading.fault(("audit", "file"), "is a file that orders are read from", "record verdicts in a file of its own")
     root.end()
     reading.refuse_unless_clean()

@@ -87,7 +87,10 @@ class BrokerSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All orders of one configuration file. `path` is that file; `users_file` maps accounts to SecSign IDs."""
+    """All orders of one configuration file.
+
+    `path` is that file; `users_file` maps accounts to SecSign IDs, and `registry_file` keys, None if there is none.
+    """
 
     path: str
     id_server: IdServerSettings
@@ -100,3 +103,4 @@ class Settings(NamedTuple):
     limits: LimitSettings
     broker: BrokerSettings
     users_file: str
+    registry_file: str | None = None

@@ -2,7 +2,8 @@
 
 A key that was restricted stays restricted. An administrator's ForceCommand replaces `command="…"` of a key's
 line and `force-command` of a certificate without a trace, so the decision is made again, in sshd's order: the files of
-AuthorizedKeysFile, line by line, then TrustedUserCAKeys. The first line that sshd took counts.
+AuthorizedKeysFile, line by line, then TrustedUserCAKeys, then our AuthorizedKeysCommand. The first line that sshd took
+counts.
 
 Where it is not certain that sshd took a line (line_judgement.py), the next one may have been it as well. Then all that
 may have been it must force the same command.
@@ -75,9 +76,13 @@ class _Line:
 
 
 class _Lines(NamedTuple):
-    """The lines with plain keys, in order. `all_readable`: there was none that this program does not understand."""
+    """The lines with plain keys, in order: those in files, and those that AuthorizedKeysCommand answers from.
 
-    lines: tuple[_Line, ...]
+    `all_readable`: there was none that this program does not understand.
+    """
+
+    in_files: tuple[_Line, ...]
+    asked_last: tuple[_Line, ...]
     all_readable: bool
 
 
@@ -111,7 +116,7 @@ def key_orders(
     """
     orders = KeyOrders()
     keys = dict.fromkeys(method for method in methods if isinstance(method, PublicKey))
-    lines = _read(found, circumstances) if keys else _Lines((), all_readable=True)
+    lines = _read(found, circumstances) if keys else _Lines((), (), all_readable=True)
     for key in keys:
         merged = _merged(orders, _orders_of(key, lines, circumstances))
         if merged is None:
@@ -124,17 +129,18 @@ def key_orders(
 
 def _read(found: tuple[FoundLine, ...], circumstances: Circumstances) -> _Lines:
     """Return the lines that hold plain keys. A certificate lets nobody in, and sshd passes over what it cannot read."""
-    lines = []
+    places: tuple[list[_Line], list[_Line]] = [], []
     all_readable = True
-    for found_line in found:
-        try:
-            line = parse_key_line(found_line.line)
-        except KeyLineError:
-            all_readable = False  # a newer sshd might read it, and be restricted by it
-            continue
-        if line is not None and not is_certificate_type(line.key_type.encode()):
-            lines.append(_Line(found_line, line, circumstances))
-    return _Lines(tuple(lines), all_readable)
+    for place, found_lines_there in zip(places, (found, circumstances.command_lines), strict=True):
+        for found_line in found_lines_there:
+            try:
+                line = parse_key_line(found_line.line)
+            except KeyLineError:
+                all_readable = False  # a newer sshd might read it, and be restricted by it
+                continue
+            if line is not None and not is_certificate_type(line.key_type.encode()):
+                place.append(_Line(found_line, line, circumstances))
+    return _Lines(tuple(places[0]), tuple(places[1]), all_readable)
 
 
 def _orders_of(key: PublicKey, lines: _Lines, circumstances: Circumstances) -> KeyOrders:
@@ -172,15 +178,27 @@ def _possibilities(
 ) -> Iterator[_Possibility]:
     """Yield what sshd may have gone by, in its order."""
     wanted = _canonical(key) if certificate is None else certificate.ca_key
-    for line in lines.lines:
+    yield from _by_lines(lines.in_files, wanted, certificate, own, circumstances)
+    if certificate is not None and certificate.ca_key in circumstances.trusted_keys:
+        yield from _by_trusted_key(certificate, own, circumstances)
+    yield from _by_lines(lines.asked_last, wanted, certificate, own, circumstances)
+
+
+def _by_lines(
+    lines: tuple[_Line, ...],
+    wanted: bytes,
+    certificate: Certificate | None,
+    own: KeyOrders,
+    circumstances: Circumstances,
+) -> Iterator[_Possibility]:
+    """Yield what sshd may have gone by in `lines`, for the key `wanted`: the client's, or that of its authority."""
+    for line in lines:
         if line.key != wanted or line.options.cert_authority is (certificate is None):
             continue
         sure = min(line.sure, names_account(line.options, certificate, circumstances))
         orders = _merged(_orders_in(line.options), own)
         if sure is not Answer.NO and orders is not None:
             yield _Possibility(orders, sure, line.place)
-    if certificate is not None and certificate.ca_key in circumstances.trusted_keys:
-        yield from _by_trusted_key(certificate, own, circumstances)
 
 
 def _by_trusted_key(certificate: Certificate, own: KeyOrders, circumstances: Circumstances) -> Iterator[_Possibility]:

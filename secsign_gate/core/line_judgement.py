@@ -26,8 +26,9 @@ class Circumstances(NamedTuple):
     `now` is in seconds since 1970: when sshd let the client in. For a later channel of a long connection that is
     rather the time of the file that SSH_USER_AUTH names than the present. `client_address` is None if sshd had none
     (`sshd -i` on a pipe). `trusted_keys` are the canonical blobs of TrustedUserCAKeys. `principals_lines` are lines of
-    the account's AuthorizedPrincipalsFile, None if sshd has no such setting. `elsewhere` is what to make of a key that
-    nothing of this explains, as one from an AuthorizedKeysCommand.
+    the account's AuthorizedPrincipalsFile, None if sshd has no such setting. `command_lines` are those that our
+    AuthorizedKeysCommand answers from, which sshd asks last. `elsewhere` is what to make of a key that nothing of this
+    explains, as one from somebody else's AuthorizedKeysCommand.
     """
 
     account_name: str
@@ -35,6 +36,7 @@ class Circumstances(NamedTuple):
     now: int
     trusted_keys: tuple[bytes, ...] = ()
     principals_lines: tuple[FoundLine, ...] | None = None
+    command_lines: tuple[FoundLine, ...] = ()
     elsewhere: Literal["refuse", "unrestricted"] = "refuse"
 
 

@@ -37,16 +37,19 @@ class Users:
     def __len__(self) -> int:
         return len(self.rules)
 
-    def secsign_id(self, account: str, fingerprints: tuple[str, ...]) -> SecSignId | None:
+    def secsign_id(
+        self, account: str, fingerprints: tuple[str, ...], holders: frozenset[SecSignId] = frozenset()
+    ) -> SecSignId | None:
         """Return the SecSign ID to ask when `account` logs in with the keys that have these fingerprints.
 
-        A line with one of the fingerprints wins over the account's line without. None if no line applies, and if
-        two of the keys belong to different SecSign IDs, for nobody can say who of them logs in.
+        `holders` are whose the keys are by the registry. Who holds a key, by that or by a line with its fingerprint,
+        wins over the account's line without. None if no line applies, and if the keys belong to different SecSign IDs,
+        for nobody can say who of them logs in.
         """
-        holders = {self.rules[account, key] for key in fingerprints if (account, key) in self.rules}
+        holders |= {self.rules[account, key] for key in fingerprints if (account, key) in self.rules}
         if not holders:
             return self.rules.get((account, None))
-        return holders.pop() if len(holders) == 1 else None
+        return next(iter(holders)) if len(holders) == 1 else None
 
     def depends_on_key(self, account: str) -> bool:
         """Tell whether it takes the key to say whose phone is to be asked when somebody logs in as `account`."""

@@ -6,6 +6,8 @@
     --broker SOCKET        ask the daemon behind this socket, and nobody else
     --started-by-key       this line is the command="…" of a key, not an administrator's ForceCommand
     --restricted-to LINE   with --started-by-key: the command that the key is restricted to
+    --restricted-to-hex H  the same for a command that shells would not read alike, two digits for each byte
+    --user-rc              with --started-by-key: sshd was told not to run ~/.ssh/rc, but the key allows it
 
 Exit status: that of what it became; 77 refused, 75 could not ask, 78 configuration error, 126/127 nothing to exec.
 This process has the user's uid. It decides nothing and holds nothing worth taking. Built-in modules only, and what
@@ -24,7 +26,15 @@ if TYPE_CHECKING:
     from secsign_gate.errors import BrokerUnavailable, ConfigError
 
 DEFAULT_CONFIG = "/etc/secsign-gate/secsign-gate.toml"
-_OPTIONS = {"--config": True, "--broker": True, "--started-by-key": False, "--restricted-to": True}  # takes a value?
+_OPTIONS = {  # does it take a value?
+    "--config": True,
+    "--broker": True,
+    "--started-by-key": False,
+    "--restricted-to": True,
+    "--restricted-to-hex": True,
+    "--user-rc": False,
+}
+_OF_A_KEY = ("--restricted-to", "--restricted-to-hex", "--user-rc")
 _KNOCK = 6  # seconds to wait in the line before a daemon's socket
 _WRITABLE_BY_OTHERS = 0o022
 _KIND, _DIRECTORY, _SOCKET = 0o170000, 0o040000, 0o140000  # of a file, inode(7); `_stat` would be one more to load
@@ -42,7 +52,14 @@ def main() -> "NoReturn":
 
         environ = environ_block()
         conversation = Conversation(environ, stream, line.config)
-        conversation.ask(claim(environ, started_by_key=line.started_by_key, restricted_to=line.restricted_to))
+        conversation.ask(
+            claim(
+                environ,
+                started_by_key=line.started_by_key,
+                restricted_to=line.restricted_to,
+                user_rc_left=line.user_rc_left,
+            )
+        )
         from secsign_gate.doors.hand_over import hand_over, own_account  # noqa: PLC0415 - not before the question
 
         account = own_account()
@@ -63,7 +80,7 @@ def main() -> "NoReturn":
 class CommandLine:
     """The options on the ForceCommand line. Raises ConfigError for anything but the options above."""
 
-    __slots__ = ("broker", "config", "restricted_to", "started_by_key")
+    __slots__ = ("broker", "config", "restricted_to", "started_by_key", "user_rc_left")
 
     def __init__(self, arguments: list[str]) -> None:
         given: dict[str, str] = {}
@@ -77,23 +94,40 @@ class CommandLine:
             if value is None:
                 raise _wrong_line(option, "needs a value")
             given[option] = value
-        for option in ("--config", "--broker"):
-            if option in given and not given[option].startswith("/"):
-                raise _wrong_line(option, "needs an absolute path")
-        if "--config" in given and "--broker" in given:
-            raise _wrong_line("--broker", "and --config exclude each other")
-        if "--restricted-to" in given and "--started-by-key" not in given:
-            raise _wrong_line("--restricted-to", "is for --started-by-key only")
+        _require_what_fits_together(given)
         self.config = given.get("--config", DEFAULT_CONFIG)
         self.broker = given.get("--broker", "")
         self.started_by_key = "--started-by-key" in given
         self.restricted_to = _in_bytes(given["--restricted-to"]) if "--restricted-to" in given else None
+        if "--restricted-to-hex" in given:
+            self.restricted_to = _from_hex(given["--restricted-to-hex"])
+        self.user_rc_left = "--user-rc" in given
+
+
+def _require_what_fits_together(given: dict[str, str]) -> None:
+    for option in ("--config", "--broker"):
+        if option in given and not given[option].startswith("/"):
+            raise _wrong_line(option, "needs an absolute path")
+    for option, other in (("--broker", "--config"), ("--restricted-to", "--restricted-to-hex")):
+        if option in given and other in given:
+            raise _wrong_line(option, f"and {other} exclude each other")
+    if "--started-by-key" not in given:
+        for option in _OF_A_KEY:
+            if option in given:
+                raise _wrong_line(option, "is for --started-by-key only")
 
 
 def _in_bytes(text: str) -> bytes:
     from secsign_gate.doors.hand_over import in_bytes  # noqa: PLC0415 - few doors are told what a key may do
 
     return in_bytes(text)
+
+
+def _from_hex(digits: str) -> bytes:
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise _wrong_line("--restricted-to-hex", "is followed by no hexadecimal digits") from None
 
 
 def _wrong_line(option: str, what: str) -> "ConfigError":

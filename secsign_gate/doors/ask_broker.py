@@ -197,7 +197,7 @@ def _value(environ: list[bytes], name: bytes) -> bytes | None:
     return None
 
 
-def claim(environ: list[bytes], *, started_by_key: bool, restricted_to: bytes | None) -> Ask:
+def claim(environ: list[bytes], *, started_by_key: bool, restricted_to: bytes | None, user_rc_left: bool) -> Ask:
     """Say what sshd says of this login; the broker judges whether it makes sense."""
     auth_info, written, problem = _auth_info(_value(environ, b"SSH_USER_AUTH"))
     return Ask(
@@ -211,6 +211,7 @@ def claim(environ: list[bytes], *, started_by_key: bool, restricted_to: bytes | 
         terminal=_can_draw(_value(environ, b"TERM")),
         started_by_key=started_by_key,
         restricted_to=restricted_to,
+        user_rc_left=user_rc_left,
     )
 
 

@@ -17,7 +17,10 @@ OF_THE_WALL = {
     "datetime": {"now", "today", "utcnow"},
 }
 WHY = {
-    ("broker/world.py", "time"): "goes on record",
+    ("authorized_keys/__init__.py", "time"): "the expiry of keys",
+    ("authorized_keys/__init__.py", "gmtime"): "the same, where it is written in UTC",
+    ("authorized_keys/__init__.py", "localtime"): "the same, where it is not",
+    ("broker/world.py", "time"): "goes on record; the expiry of keys, where sshd did not note when it verified them",
     ("broker/embedded.py", "time"): "goes on record",
     ("broker/daemon.py", "time"): "is shown by `status`",
     ("broker/recognise.py", "time"): "the expiry of keys, where sshd did not note when it verified them",

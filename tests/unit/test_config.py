@@ -99,6 +99,7 @@ def test_the_least_that_a_gate_needs_leaves_everything_else_at_its_default(toml:
 
 FULL = """
 users_file = "/srv/users"
+registry_file = "registry"
 [id_server]
 dialect = "rest"
 url = "https://id.example.org:8443/id/"
@@ -211,6 +212,7 @@ def test_every_setting_reaches_its_place(toml: Path) -> None:
         limits=LimitSettings(5, 4, 300, 0, 60),
         broker=BrokerSettings("/run/gate/sock", "gate", 7, "127.0.0.1:9120"),
         users_file="/srv/users",
+        registry_file=f"{toml.parent}/registry",
     )
     assert type(settings.id_server.connect_seconds) is float
 

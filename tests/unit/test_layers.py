@@ -19,7 +19,7 @@ OURS = {
     "core": ("core", "errors"),
     "doors": ("doors", "ask_and_answer", "wire", "errors", "core.verdict", "terminal"),
     "terminal": ("terminal", "core.verdict", "wire"),
-    "authorized_keys": ("authorized_keys", "core", "errors", "trusted_file"),
+    "authorized_keys": ("authorized_keys", "core", "directory.registry_file", "errors"),
     "broker": ("broker", "core", "wire", "errors", "config", "trusted_file", "id_server", "directory"),
     "id_server": ("id_server", "core", "errors", "config"),
     "directory": ("directory", "core", "errors", "trusted_file"),
@@ -215,8 +215,8 @@ def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
 TO_ANSWER_FOR_A_KEY = {
     "_stat", "binascii", "errno", "secsign_gate", "secsign_gate.authorized_keys", "secsign_gate.core",
     "secsign_gate.core.account_name", "secsign_gate.core.offered_key", "secsign_gate.core.registry_line",
-    "secsign_gate.core.scanned_line", "secsign_gate.core.secsign_id", "secsign_gate.errors",
-    "secsign_gate.trusted_file",
+    "secsign_gate.core.scanned_line", "secsign_gate.core.secsign_id", "secsign_gate.directory",
+    "secsign_gate.directory.registry_file", "secsign_gate.errors", "secsign_gate.trusted_file",
 }  # fmt: skip
 
 
