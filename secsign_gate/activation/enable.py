@@ -30,8 +30,9 @@ from secsign_gate.activation.reload import reload_sshd
 from secsign_gate.activation.server import PreconditionError, drop_in_path, require_writable, sshd_meant
 from secsign_gate.activation.shipped import boot_unit, shipped_drop_in
 from secsign_gate.activation.steps import Steps, no_steps
-from secsign_gate.activation.trial import Trial, examine_effective
+from secsign_gate.activation.trial import Trial, examine_sshd
 from secsign_gate.activation.undo import told, undo
+from secsign_gate.config import Settings
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd
 
@@ -68,6 +69,7 @@ class Plan(NamedTuple):
     before: tuple[KeptFile, ...]
     diff: str
     reach: Reach
+    settings: Settings
     in_force: Change | None
 
 
@@ -99,6 +101,7 @@ def plan_change(request: Request, journal: Journal) -> Plan:
         before=(before,),
         diff=diff(path, before.content, content),
         reach=reached,
+        settings=settings,
         in_force=change,
     )
 
@@ -154,7 +157,8 @@ def _carry_out(request: Request, planned: Plan, trial: Trial, say: Callable[[str
         say(f"{file.path} is written")
         at_step("a file is written")
     planned.sshd.validate()
-    say(examine_effective(planned.sshd, planned.reach.served, request.break_glass))
+    for sentence in examine_sshd(planned.sshd, planned.reach.served, request.break_glass, planned.settings.sshd):
+        say(sentence)
     at_step("sshd takes the configuration")
     for sentence in trial.before_reload(planned.sshd, planned.reach.served, request.break_glass):
         say(sentence)

@@ -3,11 +3,14 @@
 from typing import Protocol
 
 from secsign_gate.activation.change import Server
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import parse_force_command
+from secsign_gate.doctor.sshd_part import sshd_findings
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd
 
-_FROM = ("192.0.2.7", "127.0.0.1", "2001:db8::7")  # from afar (RFC 5737, RFC 3849), and from here
+_FROM_AFAR = "192.0.2.7"  # an address that no host has (RFC 5737)
 _MOST_ACCOUNTS = 20
 
 
@@ -39,15 +42,23 @@ class NoTrial:
         return []
 
 
-def examine_effective(sshd: Sshd, gated: tuple[str, ...], break_glass: tuple[str, ...]) -> str:
-    """Ask sshd for whom it would start the gate. Raises TrialError if it is not for those who are meant."""
-    for account in gated[:_MOST_ACCOUNTS]:
-        for address in _FROM:
-            if parse_force_command(sshd.effective(account, address, address).value("forcecommand")) is None:
-                raise TrialError(
-                    f"sshd would not start the gate for {account} from {address}: an earlier Match block wins"
-                )
+def examine_sshd(sshd: Sshd, gated: tuple[str, ...], break_glass: tuple[str, ...], settings: SshdSettings) -> list[str]:
+    """Ask the doctor what sshd would do with the files as they are now; return what it found, sentences.
+
+    Raises TrialError if something stands open for those who are gated, or if the gate stands before a way in for a bad
+    day.
+    """
+    findings = sshd_findings(sshd, accounts=gated[:_MOST_ACCOUNTS], settings=settings, running=False)
+    holes = [finding for finding in findings if finding.status is Status.OPEN]
+    if holes:
+        more = f" (and {len(holes) - 1} more; `secsign-gate doctor` names them)" if len(holes) > 1 else ""
+        whom = f" for {holes[0].account}" if holes[0].account else ""
+        raise TrialError(f"the doctor finds a hole{whom}: {holes[0].what}{more}")
     for account in break_glass:
-        if parse_force_command(sshd.effective(account, _FROM[0], _FROM[0]).value("forcecommand")) is not None:
+        if parse_force_command(sshd.effective(account, _FROM_AFAR, _FROM_AFAR).value("forcecommand")) is not None:
             raise TrialError(f"sshd would start the gate for {account} too, who is to be the way in for a bad day")
-    return f"sshd takes the configuration, and starts the gate for {', '.join(gated[:_MOST_ACCOUNTS])}"
+    worth_knowing = [finding for finding in findings if finding.status in (Status.BROKEN, Status.WEAK)]
+    return [
+        "sshd takes the configuration, and the doctor finds nothing open with it",
+        *(f"the doctor says: {finding.what}" for finding in worth_knowing),
+    ]
