@@ -7,11 +7,12 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
 import sshd as running_sshd
+from open_ways import CARELESS, GATE, KEYS_ONLY, OPENED, TCP
 
 from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.orders import SshdSettings
@@ -23,58 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SSHRC = Path("/etc/ssh/sshrc")
-GATE = drop_in.FOR_ALL.name
-KEYS_ONLY = re.sub("(?m)^( *)#(AuthenticationMethods publickey)$", r"\1\2", drop_in.for_the_daemon(drop_in.gated()))
-
-
-class Opened(NamedTuple):
-    """What is changed so that one way is open: directives of the drop-in, other drop-ins, who is looked at."""
-
-    replaced: dict[str, str]
-    others: dict[str, str] | None = None
-    match: str = "Match all"
-    account: str = "alice"
-    sshrc: bool = False
-    settings: str = ""
-
-
-TCP = {"DisableForwarding": "no", "AllowTcpForwarding": "yes", "PermitOpen": "any", "PermitListen": "any"}
-SOCKETS = {"DisableForwarding": "no", "AllowTcpForwarding": "yes", "AllowStreamLocalForwarding": "yes"}
-CARELESS = {"AcceptEnv": "*", "SetEnv": "FOO=1"}
-NO_GATE = {"ForceCommand": "none"}
-FORGED_KEY = {"ExposeAuthInfo": "no", "AcceptEnv": "SSH_*"}
-
-OPENED = {
-    "local-forwarding": Opened(TCP),
-    "stdio-forwarding": Opened(TCP),
-    "dynamic-forwarding": Opened(TCP),
-    "remote-forwarding": Opened(TCP),
-    "local-socket-forwarding": Opened(SOCKETS),
-    "remote-socket-forwarding": Opened(SOCKETS),
-    "tunnel": Opened({"PermitTunnel": "yes"}),
-    "x11-forwarding": Opened({"DisableForwarding": "no", "X11Forwarding": "yes"}),
-    "agent-forwarding": Opened({"DisableForwarding": "no", "AllowAgentForwarding": "yes"}),
-    "disable-forwarding-alone": Opened({"PermitTunnel": "point-to-point"}),
-    "idle-connection": Opened({"UnusedConnectionTimeout": "none"}),
-    "subsystem": Opened(NO_GATE),
-    "user-rc": Opened(NO_GATE),
-    "system-rc": Opened({"SetEnv": "FOO=1"}, sshrc=True),
-    "client-environment": Opened(CARELESS),
-    "forged-variables": Opened(CARELESS),
-    "user-environment": Opened({"PermitUserEnvironment": "yes"}),
-    "pam-environment": Opened({"SetEnv": "HOME=/nonexistent"}),
-    "shell-startup-files": Opened({"SetEnv": "LD_PRELOAD="}),
-    "gate-tampering": Opened({"ForceCommand": "/opt/secsign-gate/bin/python3 -I -S /x/secsign-gate-force-command"}),
-    "shadowed-match": Opened({}, {"00-a.conf": "Match User alice\n    ForceCommand none\n"}),
-    "match-exemption": Opened({}, match="Match Address *,!10.0.0.0/8"),
-    "chroot": Opened({}, {"00-a.conf": "Match User bob\n ForceCommand internal-sftp\n ChrootDirectory /srv\n"},
-                     match="Match User *,!bob", account="bob"),
-    "root-login": Opened({}, match="Match Group operators", account="root"),
-    "ungated-account": Opened({}, match="Match User alice", account="bob"),
-    "other-authentication-method": Opened({}, settings="PermitEmptyPasswords yes\nAuthenticationMethods any"),
-    "restricted-key": Opened(FORGED_KEY),
-    "restricted-certificate": Opened(FORGED_KEY),
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -107,12 +56,9 @@ def test_every_way_is_opened_here() -> None:
 @pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
 def test_a_way_that_is_open_is_found_and_closed(tmp_path: Path, bypass) -> None:
     opened = OPENED[bypass.name]
-    text = drop_in.gated(**opened.replaced).replace("\nMatch all\n", f"\n{opened.match}\n")
     if opened.sshrc:
         SSHRC.write_text(". ~/.profile\n")
-    found = examine(
-        configured(tmp_path / "open", {GATE: text, **(opened.others or {})}, opened.settings), opened.account
-    )
+    found = examine(configured(tmp_path / "open", opened.drop_ins(), opened.settings), opened.account)
     open_ones = [finding for finding in found if (finding.status, finding.bypass) == (Status.OPEN, bypass.name)]
     assert open_ones, found
     assert all(one.what and one.why for one in open_ones)
@@ -165,6 +111,17 @@ def test_who_may_not_log_in_is_no_way_in(tmp_path: Path) -> None:
     found = examine(configured(tmp_path, {GATE: text}, "AllowUsers alice\nPermitRootLogin no"))
     assert statuses(found, "ungated-account") == {Status.CLOSED}
     assert statuses(found, "root-login") == {Status.CLOSED}
+
+
+def test_forwarding_without_a_shell_is_found(tmp_path: Path) -> None:
+    """carol's login shell is nologin; with a password or a key, `ssh -N -L` works all the same."""
+    text = drop_in.gated().replace("\nMatch all\n", "\nMatch User alice\n")
+    found = examine(configured(tmp_path / "open", {GATE: text}, "AllowUsers alice carol"))
+    forwarding = [one for one in found if one.bypass == "local-forwarding"]
+    assert [(one.status, one.account) for one in forwarding] == [(Status.OPEN, "carol")]
+    assert statuses(found, "ungated-account") == {Status.CLOSED}
+    found = examine(configured(tmp_path / "closed", {GATE: drop_in.gated()}, "AllowUsers alice carol"))
+    assert statuses(found, "local-forwarding") == {Status.CLOSED}
 
 
 def test_the_lines_to_write_close_what_they_are_for(tmp_path: Path) -> None:
