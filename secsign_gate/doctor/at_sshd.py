@@ -5,7 +5,7 @@ from typing import NamedTuple
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.accounts import accounts_with_shells
 from secsign_gate.doctor.force_command import GateProgram
-from secsign_gate.doctor.sshd_gather import pam_service
+from secsign_gate.doctor.sshd_host import pam_service
 from secsign_gate.doctor.sshd_judge import may_log_in
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
 from secsign_gate.doctor.sshd_session import Connection, Host, Session

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.login import Account
-from secsign_gate.core.patterns import matches_pattern
+from secsign_gate.core.patterns import matches_pattern, split_patterns
 from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.force_command import parse_force_command
 from secsign_gate.doctor.sshd_rules import RULES
 from secsign_gate.doctor.sshd_session import ROOT, Connection, Hole, Rule, Session
+from secsign_gate.sshd.config_lines import Line
 
 _NOT_CLOSED = frozenset({Status.OPEN, Status.BROKEN, Status.WEAK, Status.UNKNOWN})
 _WAYS = {bypass.name: bypass for bypass in BYPASSES}
@@ -41,25 +43,34 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
     """Return what `rules` say of the sessions that sshd was asked about, and what is closed.
 
     CLOSED is each bypass that is judged and of which they say nothing worse than a NOTE.
+
     Where the gate stands before some sessions, forwarding and the like is judged for those; if it stands before none,
-    for all. Of accounts that may not log in, nothing is said.
+    for all. Of accounts that may not log in, nothing is said, and of those without a shell, what needs none.
     """
     sessions = [session for session in asked if may_log_in(session)]
     if not sessions:
         what = "sshd lets none of these accounts in, so there is nothing to go around"
         return [Finding(Status.NOTE, "", "", what)]
     gated_accounts = {session.account.name for session in sessions if session.is_gated}
-    sessions = [session._replace(gated_elsewhere=session.account.name in gated_accounts) for session in sessions]
-    gated = [session for session in sessions if session.is_gated]
-    ungated = [session for session in sessions if not session.is_gated]
+    left_out = {account: left_out_by(account, sessions[0].host.lines) for account in {one.account for one in sessions}}
+    sessions = [
+        one._replace(gated_elsewhere=one.account.name in gated_accounts, left_out_by=left_out[one.account])
+        for one in sessions
+    ]
+    with_shell = [session for session in sessions if session.has_shell]
+    gated = [session for session in with_shell if session.is_gated]
+    ungated = [session for session in with_shell if not session.is_gated]
+    no_shell = [session for session in sessions if not session.has_shell]
     findings: dict[Finding, None] = {}
     judged = set()
     for rule in rules:
-        about = ungated if rule.ungated else gated or sessions
+        about = ungated if rule.ungated else gated or with_shell
+        if rule.no_shell or (no_shell and not with_shell):
+            about = [*about, *no_shell]
         if not rule.after_pam:
             about = [session for session in about if session.pam_gate is None]
         judged.add(rule.bypass)
-        findings |= dict.fromkeys(_findings(rule, about, sessions if rule.ungated else about))
+        findings |= dict.fromkeys(_findings(rule, about, with_shell if rule.ungated else about))
     troubled = {finding.bypass for finding in findings if finding.status in _NOT_CLOSED}
     closed = [
         Finding(Status.CLOSED, bypass.name, "", f"{bypass.title}: closed")
@@ -69,18 +80,38 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
     return [*findings, *closed]
 
 
+def left_out_by(account: Account, lines: Iterable[Line]) -> str:
+    """Return the file in which a Match of the gate leaves the account out by its name or its group's, if one does."""
+    for line in lines:
+        if line.keyword != "forcecommand" or parse_force_command(line.text) is None:
+            continue
+        for criterion in line.match:
+            names = {"user": (account.name,), "group": account.groups}.get(criterion.name, ())
+            if any(pattern.negated and pattern.text in names for pattern in split_patterns(criterion.argument)):
+                return line.path
+    return ""
+
+
 def _findings(rule: Rule, about: list[Session], among: list[Session]) -> list[Finding]:
     """Ask one rule `about` sessions, and put together what it says of several accounts and connections alike.
 
-    `among` are those that it is compared with: what is true of all of them needs no names.
+    `among` are those that it is compared with: what is true of all of them needs no names. Sessions that differ in
+    nothing that a rule may look at are judged once.
     """
     holes: dict[Hole, dict[Account, list[Connection]]] = defaultdict(lambda: defaultdict(list))
+    judged: dict[tuple[object, ...], tuple[Hole, ...]] = {}
+    for session in about:
+        account = session.account
+        kind = (id(session.effective), account.shell, account.uid == ROOT, session.gated_elsewhere, session.left_out_by)
+        if kind not in judged:
+            judged[kind] = tuple(rule.judge(session))
+        for hole in judged[kind]:
+            holes[hole][account].append(session.connection)
+    if not holes:
+        return []
     everybody: dict[Account, list[Connection]] = defaultdict(list)
     for session in among:
         everybody[session.account].append(session.connection)
-    for session in about:
-        for hole in rule.judge(session):
-            holes[hole][session.account].append(session.connection)
     return [_finding(rule.bypass, hole, affected, everybody) for hole, affected in holes.items()]
 
 

@@ -1,6 +1,7 @@
 """What the sshd part of the doctor judges: one account on one connection, and what sshd would do for it."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from secsign_gate.core.login import Account
@@ -13,6 +14,7 @@ from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.version import Version
 
 ROOT = 0
+NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "shutdown", "halt"})
 NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
 _PAM_DOOR, _KEYS_DOOR = "secsign-gate-pam", "secsign-gate-authorized-keys"
 _ASK_PAM = ("keyboard-interactive", "password")  # methods that are over only when PAM's auth lines have said yes
@@ -24,6 +26,9 @@ _METHODS = {
     "gssapi-with-mic": "gssapiauthentication",
     "gssapi-keyex": "gssapikeyexchange",
 }
+
+
+_gate_in = lru_cache(parse_force_command)
 
 
 class Connection(NamedTuple):
@@ -81,18 +86,23 @@ class Host(NamedTuple):
 
 
 class Session(NamedTuple):
-    """One account on one connection. `gated_elsewhere`: on some other connection the gate does stand before it."""
+    """One account on one connection.
+
+    `gated_elsewhere`: on some other connection the gate does stand before it. `left_out_by` is where a Match of the
+    gate leaves the account out by its name or its group's, empty if none does.
+    """
 
     account: Account
     connection: Connection
     effective: Effective
     host: Host
     gated_elsewhere: bool = False
+    left_out_by: str = ""
 
     @property
     def gate(self) -> GateProgram | None:
         """The gate, if it is the ForceCommand."""
-        return parse_force_command(self.effective.value("forcecommand"))
+        return _gate_in(self.effective.value("forcecommand"))
 
     @property
     def pam_gate(self) -> PamLine | None:
@@ -150,6 +160,11 @@ class Session(NamedTuple):
         """The name of the login shell's program; /bin/sh where passwd names none."""
         return (self.account.shell or "/bin/sh").rpartition("/")[2]
 
+    @property
+    def has_shell(self) -> bool:
+        """Tell whether the login shell runs what it is told to; forwarding works without (sshd(8))."""
+        return self.shell not in NO_SHELLS
+
     def accepts(self, variable: str) -> str | None:
         """Return the pattern of AcceptEnv by which the client may set `variable`, None if there is none."""
         patterns = self.effective.values("acceptenv")
@@ -186,10 +201,13 @@ class Rule(NamedTuple):
 
     `bypass` is the way around the gate that it is about, empty for what is none. `ungated`: it is about sessions
     without the gate; every other rule is about those with it. `after_pam`: it also matters where the PAM door has asked
-    before the connection is usable.
+    before the connection is usable. `no_shell`: it matters for accounts too whose login shell runs nothing.
+
+    `judge` may look at everything of a session but at its connection, and of the account at shell and uid alone.
     """
 
     bypass: str
     judge: Callable[[Session], Iterator[Hole]]
     ungated: bool = False
     after_pam: bool = False
+    no_shell: bool = False

@@ -59,6 +59,8 @@ class Sshd(NamedTuple):
                 )
         criteria = ",".join(f"{name}={value}" for name, value in asked.items())
         shown = self._run("-T", "-ddd", "-C", criteria)
+        if not shown.stdout:
+            raise SshdError(f"{self.executable} -T said nothing; run it by hand")
         return parse_effective(shown.stdout, shown.stderr)
 
     def settings(self) -> Effective:

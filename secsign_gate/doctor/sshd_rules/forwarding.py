@@ -95,13 +95,13 @@ def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
 
 
 RULES = (
-    Rule("local-forwarding", _local),
-    Rule("stdio-forwarding", _local),
-    Rule("dynamic-forwarding", _local),
-    Rule("remote-forwarding", _remote),
-    Rule("local-socket-forwarding", _local_sockets),
-    Rule("remote-socket-forwarding", _remote_sockets),
-    Rule("tunnel", _tunnel),
+    Rule("local-forwarding", _local, no_shell=True),
+    Rule("stdio-forwarding", _local, no_shell=True),
+    Rule("dynamic-forwarding", _local, no_shell=True),
+    Rule("remote-forwarding", _remote, no_shell=True),
+    Rule("local-socket-forwarding", _local_sockets, no_shell=True),
+    Rule("remote-socket-forwarding", _remote_sockets, no_shell=True),
+    Rule("tunnel", _tunnel, no_shell=True),
     Rule("x11-forwarding", _x11),
     Rule("agent-forwarding", _agent),
     Rule("disable-forwarding-alone", _disable_forwarding_alone),

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 
-from secsign_gate.core.patterns import split_patterns
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import parse_force_command
-from secsign_gate.doctor.sshd_session import NO_PROGRAM, ROOT, Hole, Rule, Session
+from secsign_gate.doctor.sshd_session import NO_PROGRAM, NO_SHELLS, ROOT, Hole, Rule, Session
 from secsign_gate.sshd.config_lines import Line
 
 GATE_LINE = (
     "ForceCommand exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
     " --config /etc/secsign-gate/secsign-gate.toml"
 )
-NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "shutdown", "halt"})
 _RUNS_NOTHING_ELSE = NO_SHELLS | {"git-shell", "rssh", "scponly"}
 
 
@@ -54,23 +52,12 @@ def _has_chroot(session: Session) -> bool:
     return session.effective.value("chrootdirectory") not in ("", NO_PROGRAM)
 
 
-def _left_out_by(session: Session) -> str | None:
-    """Return where a Match of the gate leaves the account out by its name or its group's, None if none does."""
-    for line in _gate_lines(session):
-        for criterion in line.match:
-            names = {"user": (session.account.name,), "group": session.account.groups}.get(criterion.name, ())
-            if any(pattern.negated and pattern.text in names for pattern in split_patterns(criterion.argument)):
-                return line.path
-    return None
-
-
 def _without(session: Session) -> Iterator[Hole]:
     """Judge an account that no connection leads to the gate."""
     if session.gated_elsewhere or _overruled_gate(session) is not None or _has_chroot(session):
         return
-    left_out_by = _left_out_by(session)
-    if left_out_by is not None:
-        what = f"{left_out_by} leaves the account out by name, so it logs in with its key alone"
+    if session.left_out_by:
+        what = f"{session.left_out_by} leaves the account out by name, so it logs in with its key alone"
         mend = "keep it only if that is meant for a bad day, and lock its key away"
         yield Hole(Status.WEAK, what, mend)
         return

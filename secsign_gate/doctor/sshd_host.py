@@ -1,0 +1,89 @@
+"""What matters for the gate and sshd -T does not tell, fetched from /etc and /proc. Decides nothing."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from secsign_gate.core.orders import SshdSettings
+from secsign_gate.doctor.ownership import way_to
+from secsign_gate.doctor.pam_lines import INCLUDES, parse_pam
+from secsign_gate.doctor.sshd_session import Host, PamLine
+from secsign_gate.sshd.config_files import Configuration
+from secsign_gate.sshd.effective import Effective
+from secsign_gate.sshd.program import Sshd
+
+_PAM_FOLDERS = ("/etc/pam.d", "/usr/lib/pam.d")
+_DEEPEST_PAM = 16
+_SSHRC = "/etc/ssh/sshrc"
+_PTRACE_SCOPE = "/proc/sys/kernel/yama/ptrace_scope"
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def host_facts(
+    sshd: Sshd,
+    configuration: Configuration,
+    general: Effective,
+    effectives: set[Effective],
+    settings: SshdSettings | None,
+) -> Host:
+    """Fetch what sshd -T does not tell. `general` stands outside of Match, `effectives` are all that sshd answered."""
+    values = [value.partition("=")[2] for effective in effectives for value in effective.values("setenv")]
+    paths = {part for value in values for part in value.split(":")}
+    return Host(
+        sshd.version,
+        configuration.lines,
+        tuple(pam_service(general.value("pamservicename") or "sshd")) if general.is_on("usepam") else (),
+        _ptrace_scope(),
+        _sshrc(),
+        frozenset(path for path in paths if only_root_makes(path)),
+        settings,
+    )
+
+
+def pam_service(name: str, depth: int = 0) -> list[PamLine]:
+    """Return the lines of a PAM service, those of included files where they are included; none if there is no file."""
+    path = next((path for path in (f"{folder}/{name}" for folder in _PAM_FOLDERS) if Path(path).is_file()), None)
+    if path is None or depth > _DEEPEST_PAM:
+        return []
+    try:
+        text = Path(path).read_text("utf-8", "surrogateescape")
+    except OSError:  # said by whoever judges who may read and write PAM's files
+        return []
+    lines = []
+    for line in parse_pam(path, text):
+        if line.control not in INCLUDES:
+            lines.append(line)
+            continue
+        included = pam_service(line.module.removeprefix("/etc/pam.d/"), depth + 1)
+        lines += [one for one in included if line.group in ("", one.group)]
+    return lines
+
+
+def _ptrace_scope() -> int | None:
+    with suppress(OSError, ValueError):
+        return int(Path(_PTRACE_SCOPE).read_text())
+    return None
+
+
+def _sshrc() -> str | None:
+    try:
+        faults = way_to(_SSHRC).faults
+    except OSError:
+        return None
+    return faults[0].what if faults else ""
+
+
+def only_root_makes(path: str) -> bool:
+    """Tell whether only root could make what is to be at `path`, or change what is there."""
+    if not path.startswith("/"):
+        return False
+    there = Path(path)
+    while not os.path.lexists(there):
+        there = there.parent
+    try:
+        way = way_to(str(there))
+        is_open = str(there) != path and bool(there.stat().st_mode & _BY_OTHERS)
+    except OSError:
+        return False
+    return not way.faults and not is_open
