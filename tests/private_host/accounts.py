@@ -32,9 +32,10 @@ ACCOUNTS = (
     Account("backup-robot", 2011, "/bin/sh"),
     Account("deploy", 2012, "/bin/bash"),  # shared: several people's keys
 )
-GROUPS = {"operators": 2100, "secsign-gate": 2101}
+GROUPS = {"operators": 2100, "secsign-gate": 2101, "secsign-gate-keys": 2102}
 
 BROKER = 899  # the uid of the daemon's account; Debian gives system uids from 999 downwards and from 100 upwards
+KEYS = 898  # the same of the account that answers sshd about keys
 
 PASSWORD = "a-throw-away-password"  # everybody's, so that methods other than keys can be tried
 # openssl passwd -6 -salt privatehost "$PASSWORD"
@@ -59,8 +60,9 @@ def write_account_files(etc: Path, home: Path, *, only_alice: bool) -> None:
         passwd.append("sshd:x:999:65534::/run/sshd:/usr/sbin/nologin")
         shadow.append("sshd:!:19000::::::")
     if not only_alice:  # made by systemd-sysusers where the gate is installed
-        passwd.append(f"secsign-gate:x:{BROKER}:{GROUPS['secsign-gate']}::/nonexistent:/usr/sbin/nologin")
-        shadow.append("secsign-gate:!:19000::::::")
+        for name, uid in (("secsign-gate", BROKER), ("secsign-gate-keys", KEYS)):
+            passwd.append(f"{name}:x:{uid}:{GROUPS[name]}::/nonexistent:/usr/sbin/nologin")
+            shadow.append(f"{name}:!:19000::::::")
     for account in people:
         passwd.append(f"{account.name}:x:{account.uid}:{account.uid}:,,,:/home/{account.name}:{account.shell}")
         group.append(f"{account.name}:x:{account.uid}:")
