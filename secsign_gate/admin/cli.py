@@ -34,6 +34,7 @@ Set it up:
   secsign-gate import-mapping secsignid.config --output /etc/secsign-gate/users
   secsign-gate check                                         every mistake in the files; is the daemon well?
   secsign-gate check --account alice --command uptime        what a login would meet
+  secsign-gate probe alice@web1                              what gets past the gate, tried from outside
   secsign-gate doctor                                        what stands open, from sshd to the phone
   secsign-gate doctor --user alice                           why somebody cannot log in
 
@@ -74,6 +75,9 @@ class _Command(NamedTuple):
 
 
 _COMMANDS = {
+    "authorized-keys": _Command(
+        "secsign_gate.admin.authorized_keys", "authorized_keys", "Print what sshd is told of an offered key."
+    ),
     "broker": _Command("secsign_gate.admin.broker", "broker", "Serve all logins of this host as a daemon."),
     "check": _Command("secsign_gate.admin.check", "check", "Find every mistake in the configuration."),
     "confirm": _Command("secsign_gate.admin.activation", "confirm", "Keep what enable has changed."),
@@ -85,6 +89,7 @@ _COMMANDS = {
     ),
     "log": _Command("secsign_gate.admin.log", "log", "Show verdicts on record."),
     "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone."),
+    "probe": _Command("secsign_gate.admin.probe", "probe", "Try from outside what gets past the gate."),
     "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone."),
     "status": _Command("secsign_gate.admin.broker", "status", "Show what a running broker is doing."),
     "unblock": _Command("secsign_gate.admin.broker", "unblock", "Let somebody be pushed again."),
