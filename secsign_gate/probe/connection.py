@@ -5,6 +5,7 @@ attempt is often something that a client library would not do.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,8 @@ from secsign_gate.probe.place import Place
 PATIENCE = 15.0  # seconds for each step of a handshake, and for each answer
 _MOST_KEYS = 5  # sshd ends a connection after MaxAuthTries, which is 6
 _MOST_REMARKS = 100
+# How paramiko logs a debug message, and a disconnection.
+_REMARK = re.compile(r"(?:Debug msg: b?'?|Disconnect \(code [0-9]+\): )(?P<words>.*?)'?", re.DOTALL)
 _LOOK_AGAIN = 0.25  # seconds; a connection that has died wakes nobody
 _NO = bytes([Message.REQUEST_FAILURE])
 # What a server may open towards us: each is the other end of something that an attempt has asked for.
@@ -46,9 +49,9 @@ class _Remarks(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if text.startswith(("Debug msg: ", "Disconnect (")) and len(self.said) < _MOST_REMARKS:
-            self.said.append(printable(text))
+        found = _REMARK.fullmatch(record.getMessage())
+        if found and len(self.said) < _MOST_REMARKS:
+            self.said.append(printable(found["words"]))
 
 
 def connect(place: Place, host_keys: HostKeys, *, seconds: float = PATIENCE, source: str = "") -> "Connection":
@@ -118,6 +121,17 @@ class Connection:
         return peer
 
     @property
+    def host_key(self) -> bytes:
+        """The server's public key."""
+        blob: bytes = self._transport.get_remote_server_key().asbytes()
+        return blob
+
+    @property
+    def server(self) -> str:
+        """What the server calls itself, fit to be shown."""
+        return printable(str(self._transport.remote_version).removeprefix("SSH-2.0-"))
+
+    @property
     def is_to_this_host(self) -> bool:
         """Whether the server has the address that this side has."""
         return bool(self._transport.sock.getsockname()[0] == self.peer[0])
@@ -154,10 +168,14 @@ class Connection:
             f"{self.place.known_as} does not take {names} for {account}{wants}; name another by --identity"
         )
 
-    def has_password(self, account: str, password: str) -> bool:
-        """Tell whether this password alone is enough."""
+    def has_password(self, account: str, password: str, method: str) -> bool:
+        """Tell whether this password alone is enough, by the method `password` or `keyboard-interactive`."""
         try:
-            return not self._transport.auth_password(account, password, fallback=False)
+            if method == "password":
+                return not self._transport.auth_password(account, password, fallback=False)
+            return not self._transport.auth_interactive(
+                account, lambda _title, _words, asked: [password for _ in asked]
+            )
         except (paramiko.SSHException, EOFError, OSError):
             return False
 
@@ -244,8 +262,7 @@ class Connection:
                 if fields.boolean():
                     self.send_packet(_NO)
             case Message.REQUEST_SUCCESS | Message.REQUEST_FAILURE:
-                data = packet.asbytes()[1:]
-                self._replies.append(Reply(message == Message.REQUEST_SUCCESS, data))
+                self._replies.append(Reply(message == Message.REQUEST_SUCCESS, packet.asbytes()))
             case Message.OPEN:
                 self._opened_to_us(fields)
             case _:

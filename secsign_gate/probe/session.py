@@ -29,11 +29,15 @@ class Seen(StrEnum):
 
 
 class Heard(NamedTuple):
-    """What was seen of a session, and the words that go with it, fit to be shown; `status` if it ended with one."""
+    """What was seen of a session, and the words that go with it, fit to be shown; `status` if it ended with one.
+
+    `raw` is all that it said, as it came.
+    """
 
     seen: Seen
     words: str = ""
     status: int | None = None
+    raw: bytes = b""
 
     @property
     def sentence(self) -> str:
@@ -72,16 +76,16 @@ def listen(channel: Channel, marker: Marker, seconds: float = SECONDS) -> Heard:
         return any(words in said for words in _ASKING)
 
     channel.wait(lambda: ran() or asked() or (channel.ended and channel.exit_status is not None), seconds)
-    words = _sentence(channel)
+    words, said = _sentence(channel), channel.errors + channel.data
     if ran():
-        return Heard(Seen.RAN, words, channel.exit_status)
-    if channel.exit_status in _STATUSES and _OURS in channel.errors + channel.data:
-        return Heard(Seen.REFUSED, words, channel.exit_status)
+        return Heard(Seen.RAN, words, channel.exit_status, said)
+    if channel.exit_status in _STATUSES and _OURS in said:
+        return Heard(Seen.REFUSED, words, channel.exit_status, said)
     if asked():
-        return Heard(Seen.ASKED, words)
+        return Heard(Seen.ASKED, words, None, said)
     if channel.closed or channel.exit_status is not None:
-        return Heard(Seen.ENDED, words or printable(channel.words), channel.exit_status)
-    return Heard(Seen.SILENT, words)
+        return Heard(Seen.ENDED, words or printable(channel.words), channel.exit_status, said)
+    return Heard(Seen.SILENT, words, None, said)
 
 
 def _sentence(channel: Channel) -> str:
