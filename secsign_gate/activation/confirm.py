@@ -9,7 +9,7 @@ from secsign_gate.activation.change import Change, KeptFile, Phase, confirmed, d
 from secsign_gate.activation.checkpoint import keep, write_file
 from secsign_gate.activation.journal import Journal, now
 from secsign_gate.activation.process import ancestry, ticks_since_boot
-from secsign_gate.activation.server import PreconditionError, sshd_meant
+from secsign_gate.activation.server import PreconditionError, require_root, sshd_meant
 from secsign_gate.activation.session import ANEW, connection_of, why_no_proof
 from secsign_gate.activation.shipped import boot_unit
 from secsign_gate.activation.steps import Steps, no_steps
@@ -28,7 +28,7 @@ def confirm(journal: Journal, *, at_the_console: bool = False, at_step: Steps = 
 
     `at_the_console` says that the administrator sits where no sshd is needed, and takes it upon himself.
     """
-    _require_root()
+    require_root()
     with journal.locked():
         change = journal.read()
         why = why_due(change, now())
@@ -52,7 +52,7 @@ def disable(journal: Journal, prefix: str, *, say: Callable[[str], None], at_ste
     A file that somebody has changed by hand since is kept beside the journal first. Raises GateError; what is not done
     then is done by the watcher.
     """
-    _require_root()
+    require_root()
     if not journal.exists():
         return None
     with journal.locked():
@@ -75,7 +75,7 @@ def disable(journal: Journal, prefix: str, *, say: Callable[[str], None], at_ste
 
 def undo_unconfirmed(journal: Journal, *, at_boot: bool) -> str:
     """Undo what nobody has confirmed, whether its time is up or not; return what was done, a sentence."""
-    _require_root()
+    require_root()
     if not journal.exists():
         return "no change was ever made"
     with journal.locked():
@@ -86,11 +86,6 @@ def undo_unconfirmed(journal: Journal, *, at_boot: bool) -> str:
         undo(journal, undoing(change, why), reload=not at_boot)
     told(f"undone: {why}")
     return f"everything is as it was before: {why}"
-
-
-def _require_root() -> None:
-    if os.geteuid() != 0:
-        raise PreconditionError("only root may change sshd's configuration; run this as root")
 
 
 def _require_proof(change: Change, in_force: int, *, at_the_console: bool) -> None:

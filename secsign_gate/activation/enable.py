@@ -27,7 +27,7 @@ from secsign_gate.activation.orders import Reach, reach, require_answers, usable
 from secsign_gate.activation.plan import Doors, Gated, diff, drop_in_text, shipped_name
 from secsign_gate.activation.process import process
 from secsign_gate.activation.reload import reload_sshd
-from secsign_gate.activation.server import PreconditionError, drop_in_path, require_writable, sshd_meant
+from secsign_gate.activation.server import PreconditionError, drop_in_path, require_root, require_writable, sshd_meant
 from secsign_gate.activation.shipped import boot_unit, shipped_drop_in
 from secsign_gate.activation.steps import Steps, no_steps
 from secsign_gate.activation.trial import Trial, examine_sshd
@@ -75,8 +75,7 @@ class Plan(NamedTuple):
 
 def plan_change(request: Request, journal: Journal) -> Plan:
     """Return what `enable` would do; changes nothing, and makes no file. Raises GateError if it could not be done."""
-    if os.geteuid() != 0:
-        raise PreconditionError("only root may change sshd's configuration; run this as root")
+    require_root()
     change = journal.read()
     if change is not None and change.phase is not Phase.CONFIRMED:
         raise PreconditionError(
@@ -120,6 +119,7 @@ def enable_gate(  # noqa: PLR0913 - what to do, where, how to try it, and three 
     `agree` is shown the plan first and says whether to go on. `say` is told each thing that was done, a sentence.
     Raises GateError if the gate could not be switched on; then everything is as it was, or the watcher sees to it.
     """
+    require_root()
     with journal.locked():
         _finish_what_was_begun(journal, say)
         planned = plan_change(request, journal)
@@ -142,7 +142,10 @@ def enable_gate(  # noqa: PLR0913 - what to do, where, how to try it, and three 
             journal.write(change)
         except (GateError, OSError, KeyboardInterrupt) as error:
             why = str(error) or "interrupted"
-            undo(journal, undoing(change, why))
+            try:
+                undo(journal, undoing(change, why))
+            except GateError as another:
+                raise EnableError(f"{why}; {another}") from None
             told(f"undone: {why}")
             raise EnableError(f"{why}; everything is as it was before") from None
         at_step("waits to be confirmed")

@@ -9,9 +9,11 @@ import select
 import signal
 import subprocess
 import time
+from contextlib import suppress
 
 from secsign_gate.activation.change import Listener, Server
 from secsign_gate.activation.process import image_of, process, unit_of
+from secsign_gate.activation.server import sshd_meant
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd
 from secsign_gate.sshd.running import listeners
@@ -34,7 +36,11 @@ def reload_sshd(sshd: Sshd, server: Server) -> str:
     """
     sshd.validate()
     done = [_reload(listener) for listener in server.listeners if is_there(listener)]
-    return "; ".join(done) or "no sshd listens, so none had to read it again"
+    if done:
+        return "; ".join(done)
+    if server.listeners and not sshd_meant(None, server.configuration)[1].listeners:
+        raise ReloadError("the sshd that listened has ended meanwhile; look at its log")
+    return "no sshd listens that would have to read it again"
 
 
 def is_there(listener: Listener) -> bool:
@@ -44,8 +50,8 @@ def is_there(listener: Listener) -> bool:
 
 
 def start_again(sshd: Sshd, server: Server) -> None:
-    """Start sshd as it was started, if it listened when the change began and listens no more. Raises ReloadError."""
-    if not server.listeners or any(one.executable == sshd.executable for one in listeners()):
+    """Start sshd if it listened when the change began and does no more. Raises SshdError and ReloadError."""
+    if not server.listeners or sshd_meant(None, server.configuration)[1].listeners:
         return
     sshd.validate()
     for unit in ("ssh.service", "sshd.service"):
@@ -85,8 +91,9 @@ def _wait_for_another_image(pid: int, descriptor: int, before: tuple[str, ...]) 
     while time.monotonic() < until:
         if select.select([descriptor], [], [], 0)[0]:
             raise ReloadError(f"sshd {pid} has ended in place of reading its configuration again; look at its log")
-        if image_of(pid) != before and any(one.pid == pid for one in listeners()):
-            return
+        with suppress(OSError):  # it has just ended, which the descriptor tells
+            if image_of(pid) != before and any(one.pid == pid for one in listeners()):
+                return
         time.sleep(_LOOK_EVERY)
     raise ReloadError(f"sshd {pid} does not read its configuration again, {_SECONDS:.0f} s after it was told to")
 

@@ -18,6 +18,12 @@ class PreconditionError(GateError):
     """Something must be mended first; nothing was changed. `str()` is one sentence."""
 
 
+def require_root() -> None:
+    """Raise PreconditionError unless this runs as root."""
+    if os.geteuid() != 0:
+        raise PreconditionError("only root may change sshd's configuration; run this as root")
+
+
 def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd, Server]:
     """Return the sshd that is meant, and those of its listeners that read its configuration.
 

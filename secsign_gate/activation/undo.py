@@ -7,7 +7,7 @@ from secsign_gate.activation.arming import disarm_boot
 from secsign_gate.activation.change import Change, Phase, Server, undoing, why_due
 from secsign_gate.activation.checkpoint import put_back
 from secsign_gate.activation.journal import BusyError, Journal, now
-from secsign_gate.activation.reload import ReloadError, reload_sshd, start_again
+from secsign_gate.activation.reload import ReloadError, is_there, reload_sshd, start_again
 from secsign_gate.activation.steps import Steps, no_steps
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd, SshdError
@@ -34,10 +34,7 @@ def undo(journal: Journal, change: Change, *, reload: bool = True, at_step: Step
     if reload:
         sshd = sshd_of_server(change.server)
         try:
-            try:
-                reload_sshd(sshd, change.server)
-            finally:
-                start_again(sshd, change.server)
+            _have_it_read(sshd, change.server)
         except (SshdError, ReloadError) as error:
             raise UndoError(
                 f"the files are as they were before, but {error}; mend that, and sshd is told again by itself"
@@ -49,6 +46,17 @@ def undo(journal: Journal, change: Change, *, reload: bool = True, at_step: Step
         journal.remove()
     else:
         journal.write(change.previous)
+
+
+def _have_it_read(sshd: Sshd, server: Server) -> None:
+    """Have the listeners read their configuration; start sshd where it has ended. Raises SshdError and ReloadError."""
+    try:
+        if any(is_there(listener) for listener in server.listeners):
+            reload_sshd(sshd, server)
+    except ReloadError:
+        if any(is_there(listener) for listener in server.listeners):
+            raise
+    start_again(sshd, server)
 
 
 def undo_what_is_due(journal: Journal, *, at_boot: bool = False, wait: bool = False) -> str:

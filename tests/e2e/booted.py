@@ -15,8 +15,8 @@ SYSTEMD = "/lib/systemd/systemd"
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 CGROUPS = Path("/mnt/cgroup")
 
-# $1 becomes the control group that systemd sees as the root of all; $2 is the folder of our units. What would mount
-# file systems, clean /tmp or look after a machine is masked.
+# $1 becomes the control group that systemd sees as the root of all; $2 is the folder of our units, $3 names those that
+# run early at this boot. What would mount file systems, clean /tmp or look after a machine is masked.
 START = """
 set -e
 echo $$ > "$1/cgroup.procs"
@@ -26,6 +26,8 @@ exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child --propagatio
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     for folder in /run /var/log /etc/systemd/system; do mount -t tmpfs -o mode=0755 tmpfs $folder; done
     cp "$1"/*.service "$1"/*.socket /etc/systemd/system
+    mkdir /etc/systemd/system/sysinit.target.wants
+    for unit in $2; do ln -s "../$unit" /etc/systemd/system/sysinit.target.wants; done
     for unit in $(cd /lib/systemd/system; echo sysinit.target.wants/* local-fs.target.wants/* timers.target.wants/*); do
         case ${unit##*/} in
             systemd-journald.service) ;;
@@ -34,7 +36,7 @@ exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child --propagatio
     done
     exec env -i container=private-host PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd \
         --system --unit=basic.target --log-target=null --show-status=no
-' sh "$2"
+' sh "$2" "$3"
 """
 
 
@@ -43,9 +45,13 @@ class CannotBootError(Exception):
 
 
 class Booted:
-    """A context manager; systemd has started when it is entered. `enter` before a command runs it there."""
+    """A context manager; systemd has started when it is entered. `enter` before a command runs it there.
 
-    def __init__(self) -> None:
+    `early` are units of ours that sysinit.target wants at this boot.
+    """
+
+    def __init__(self, *early: str) -> None:
+        self._early = early
         # Control groups are the machine's, whatever the namespace: a name that no other run has, even one cut short.
         self._group = CGROUPS / f"secsign-gate-test-{secrets.token_hex(8)}"
         self._process: subprocess.Popen[str] | None = None
@@ -84,7 +90,7 @@ class Booted:
         self._group.mkdir()
         Path("/sys/fs/cgroup").mkdir(parents=True, exist_ok=True)
         Path("/etc/systemd/system").mkdir(parents=True, exist_ok=True)
-        command = ["sh", "-c", START, "sh", str(self._group), str(UNITS)]
+        command = ["sh", "-c", START, "sh", str(self._group), str(UNITS), " ".join(self._early)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         while True:  # unshare's one child, once that has become systemd

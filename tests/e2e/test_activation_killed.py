@@ -18,18 +18,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from activation_host import ActivationHost
-from gate import CONFIGURATION
+from activation_process import end, in_a_process, logins
 
 from secsign_gate.activation.arming import watcher_is_there
 from secsign_gate.activation.change import Phase
-from secsign_gate.activation.enable import Plan, Request, enable_gate
-from secsign_gate.activation.logins import Logins
-from secsign_gate.activation.orders import usable_orders
-from secsign_gate.activation.plan import Doors, Gated
-from secsign_gate.activation.trial import NoTrial, Trial
+from secsign_gate.activation.trial import NoTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from gate import Gate
 
@@ -54,41 +50,6 @@ def host(gate: Gate, tmp_path: Path) -> Iterator[ActivationHost]:
     made = ActivationHost(gate, tmp_path, {"00-secsign-gate.conf": OLD})
     yield made
     made.close()
-
-
-def in_a_process(host: ActivationHost, at_step: Callable[[str], None], trial: Trial, seconds: float = 300.0) -> int:
-    """Run `enable` in a process of its own; return its pid."""
-    request = Request(
-        gated=Gated("user", ("alice",)),
-        break_glass=("root",),
-        doors=Doors(str(CONFIGURATION / "secsign-gate.toml"), "", "/opt/secsign-gate"),
-        seconds=seconds,
-        orders=str(CONFIGURATION / "secsign-gate.toml"),
-        sshd_config=str(host.sshd.configuration),
-    )
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-
-            def agree(plan: Plan) -> bool:
-                del plan
-                return True
-
-            enable_gate(request, host.journal, trial, agree=agree, say=lambda _: None, at_step=at_step)
-            status = 0
-        finally:
-            os._exit(status)
-    return pid
-
-
-def end(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def logins() -> Trial:
-    settings, _ = usable_orders(str(CONFIGURATION / "secsign-gate.toml"))
-    return Logins(settings.policy)
 
 
 def require_old_or_new(host: ActivationHost) -> str:
@@ -119,7 +80,7 @@ def test_killed_at_a_step(host: ActivationHost, step: str) -> None:
         if name == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    assert end(in_a_process(host, at_step, logins(), seconds=1)) == -signal.SIGKILL
+    assert end(in_a_process(host, logins(), at_step, seconds=1)) == -signal.SIGKILL
     require_old_or_new(host)
     if step != "checkpoint is on disk":
         host.wait_until_undone()
@@ -134,12 +95,12 @@ def test_killed_at_a_step(host: ActivationHost, step: str) -> None:
 def test_killed_at_a_hundred_random_moments(host: ActivationHost) -> None:
     rolled = random.Random(SEED)
     began = time.monotonic()
-    assert end(in_a_process(host, lambda _: None, NoTrial(), seconds=0)) == 0
+    assert end(in_a_process(host, NoTrial(), seconds=0)) == 0
     takes = time.monotonic() - began
     host.wait_until_undone()
     found: Counter[str] = Counter()
     for number in range(MOMENTS):
-        pid = in_a_process(host, lambda _: None, NoTrial(), seconds=0.2)
+        pid = in_a_process(host, NoTrial(), seconds=0.2)
         time.sleep(rolled.uniform(0, takes))
         os.kill(pid, signal.SIGKILL)
         end(pid)

@@ -1,0 +1,128 @@
+"""Switching the gate on where systemd is process 1: who watches, how sshd is told, and the next boot."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from activation_host import PROGRAM, forget_changes
+from booted import SYSTEMD, Booted, CannotBootError
+from sshd import Sshd
+from stranger import until
+
+from secsign_gate.activation.arming import BOOT_UNIT, WATCHER
+from secsign_gate.activation.change import Phase
+from secsign_gate.activation.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gate import Gate
+
+SSH_UNIT = """[Service]
+ExecStart=/usr/sbin/sshd -D -f {0}
+ExecReload=/usr/sbin/sshd -t -f {0}
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=process
+"""
+LINK = f"/etc/systemd/system/sysinit.target.wants/{BOOT_UNIT}"
+
+
+def booted(*early: str) -> Booted:
+    if not Path(SYSTEMD).exists():
+        pytest.skip("systemd is not here")
+    return Booted(*early)
+
+
+@pytest.fixture
+def sshd(gate: Gate, tmp_path: Path) -> Iterator[Sshd]:
+    """An sshd's configuration; nothing runs."""
+    gate.user("alice", secsign_id="alice")
+    made = Sshd(tmp_path / "sshd", {})
+    made.settings_for("alice")  # writes it
+    yield made
+    forget_changes()
+
+
+def drop_in(sshd: Sshd) -> Path:
+    return sshd.folder / "sshd_config.d/00-secsign-gate.conf"
+
+
+def enable(host: Booted, sshd: Sshd, minutes: str = "5") -> str:
+    words = ("--sshd-config", sshd.configuration, "--minutes", minutes, "--yes", "--no-wait", "--no-trial")
+    return host.run(PROGRAM, "enable", "--user", "alice", *words)
+
+
+def test_watched_by_a_service_and_told_by_systemctl(sshd: Sshd) -> None:
+    try:
+        with booted() as host:
+            host.run("mkdir", "-p", "/run/sshd")
+            unit = SSH_UNIT.format(sshd.configuration)
+            host.run("sh", "-c", f"printf %s '{unit}' > /run/systemd/system/ssh.service; systemctl daemon-reload")
+            host.run("systemctl", "start", "ssh.service")
+            listener = host.show("ssh.service", "MainPID")
+            listens = f"grep -q ':0016 .* 0A ' /proc/{listener}/net/tcp"  # port 22, LISTEN
+            host.run("sh", "-c", f"until {listens}; do sleep 0.05; done")
+            said = enable(host, sshd, "0.05")
+            assert f"the undo is ready ({WATCHER}.service)" in said
+            assert f"sshd {listener} (ssh.service) reads it" in said
+            assert host.run("systemctl", "is-enabled", BOOT_UNIT).strip() == "enabled"
+            assert host.show(f"{WATCHER}.service", "KillMode") == "control-group"
+            until(lambda: not Journal().exists())
+            assert not drop_in(sshd).exists()
+            assert host.show("ssh.service", "MainPID") == listener
+            until(lambda: "inactive" in host.run("systemctl", "is-active", f"{WATCHER}.service", check=False))
+            assert host.run("ls", LINK, check=False).startswith("ls: cannot access")
+    except CannotBootError as error:
+        pytest.skip(str(error))
+
+
+def test_a_watcher_that_is_killed_is_started_again(sshd: Sshd) -> None:
+    try:
+        with booted() as host:
+            host.run("mkdir", "-p", "/run/sshd")
+            enable(host, sshd, "0.05")
+            host.run("systemctl", "kill", "--signal=KILL", f"{WATCHER}.service")
+            until(lambda: not Journal().exists())
+            assert not drop_in(sshd).exists()
+    except CannotBootError as error:
+        pytest.skip(str(error))
+
+
+def test_what_is_not_confirmed_is_undone_at_the_next_boot_before_sshd(sshd: Sshd) -> None:
+    try:
+        with booted() as host:
+            host.run("mkdir", "-p", "/run/sshd")
+            enable(host, sshd)
+            assert {"ssh.service", "ssh.socket", "sysinit.target"} <= set(host.show(BOOT_UNIT, "Before").split())
+        change = Journal().read()
+        assert change is not None
+        assert change.phase is Phase.WAITING
+        assert drop_in(sshd).exists()
+        with booted(BOOT_UNIT) as host:
+            assert host.show(BOOT_UNIT, "Result") == "success"
+            assert not Journal().exists()
+            assert not drop_in(sshd).exists()
+            assert host.run("ls", LINK, check=False).startswith("ls: cannot access")
+    except CannotBootError as error:
+        pytest.skip(str(error))
+
+
+def test_what_is_confirmed_stays_at_the_next_boot(sshd: Sshd) -> None:
+    try:
+        with booted() as host:
+            host.run("mkdir", "-p", "/run/sshd")
+            enable(host, sshd)
+            host.run(PROGRAM, "confirm", "--at-the-console")
+            assert host.run("ls", LINK, check=False).startswith("ls: cannot access")
+        with booted(BOOT_UNIT):  # as if it had been left
+            assert drop_in(sshd).exists()
+            change = Journal().read()
+            assert change is not None
+            assert change.phase is Phase.CONFIRMED
+        assert subprocess.run([PROGRAM, "disable"], check=False).returncode == 0
+        assert not drop_in(sshd).exists()
+    except CannotBootError as error:
+        pytest.skip(str(error))
