@@ -138,7 +138,7 @@ def _gathered(examined: Iterable[Examined]) -> list[_Told]:
     accounts: dict[tuple[Station, Finding], list[str]] = {}
     for one in examined:
         for finding in one.findings:
-            accounts.setdefault((one.station, finding._replace(account="")), []).append(finding.account)
+            accounts.setdefault((one.station, finding._replace(account="")), []).extend(finding.account.split(", "))
     return [
         _Told(station, finding, tuple(dict.fromkeys(filter(None, names))))
         for (station, finding), names in accounts.items()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.accounts import accounts_with_shells
-from secsign_gate.doctor.force_command import GateProgram
+from secsign_gate.doctor.force_command import GateProgram, parse_door
 from secsign_gate.doctor.sshd_host import pam_service
 from secsign_gate.doctor.sshd_judge import may_log_in
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
@@ -36,6 +36,13 @@ class AtSshd(NamedTuple):
     def program(self) -> GateProgram | None:
         """The gate that sshd would start for each of its sessions, None if that is not the door."""
         return self.session.gate
+
+    @property
+    def programs(self) -> tuple[GateProgram, ...]:
+        """Every door of the gate on its way: before its keys, in PAM, and before each session."""
+        pam, keys = self.session.pam_gate, self.effective.value("authorizedkeyscommand")
+        found = (parse_door(keys.split()), parse_door(pam.arguments) if pam is not None else None, self.program)
+        return tuple(program for program in found if program is not None)
 
     @property
     def is_gated(self) -> bool:
@@ -71,8 +78,8 @@ class SshdSeen(NamedTuple):
 
     @property
     def programs(self) -> tuple[GateProgram, ...]:
-        """The gates that sshd would start, each once."""
-        return tuple(dict.fromkeys(one.program for one in self.accounts if one.program is not None))
+        """The doors that would be started for these accounts, each once."""
+        return tuple(dict.fromkeys(program for one in self.accounts for program in one.programs))
 
 
 def see_sshd(

@@ -24,10 +24,10 @@ class Status(StrEnum):
 class Finding(NamedTuple):
     """One finding. Everything but `status` and `what` may be empty where there is nothing to say.
 
-    `bypass` is the name of a way around the gate (core/bypass.py); `account` the account that it is about, empty for
-    the host as a whole. `what` is one sentence about what was found, without a full stop; `why` says why it matters;
-    `mend` how to mend it; `line` is the exact line, or the lines, to write, or the command to run. All of it may hold
-    text of foreign origin, which whoever prints it makes printable.
+    `bypass` is the name of a way around the gate (core/bypass.py). `account` is the one that it is about, or several
+    with a comma and a blank between them, empty for the host as a whole. `what` is one sentence about what was found,
+    without a full stop. `why` says why it matters, `mend` how to mend it; `line` is the exact line, or the lines, to
+    write, or the command to run. All of it may hold text of foreign origin: who prints it makes it printable.
     """
 
     status: Status

@@ -1,16 +1,19 @@
-"""The gate on a ForceCommand line: which program sshd would start, and whom it would ask."""
+"""The gate on a line of sshd's or PAM's: which program would be started, and whom it would ask."""
 
 import shlex
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from secsign_gate.config.reader import DEFAULT_PATH
+from secsign_gate.config.reader import DEFAULT_PATH, DEFAULT_SOCKET
 
-_SCRIPT = "secsign-gate-force-command"
+FORCE_COMMAND = "secsign-gate-force-command"
+_PAM, _KEYS = "secsign-gate-pam", "secsign-gate-authorized-keys"
+_DOORS = frozenset({FORCE_COMMAND, _PAM, _KEYS})
 
 
 class GateProgram(NamedTuple):
-    """What a ForceCommand of ours starts: `interpreter options script`, then `--config` or `--broker` with a path.
+    """What starts a door of ours: `interpreter options script`, then `--config` or `--broker` with a path.
 
     `broker` is the daemon's socket, empty if there is none to ask; `config` are the orders otherwise, and empty then.
     """
@@ -30,16 +33,30 @@ def parse_force_command(text: str) -> GateProgram | None:
         return None
     if words[:1] == ["exec"]:
         del words[0]
-    script = next((place for place, word in enumerate(words) if word.rpartition("/")[2] == _SCRIPT), -1)
+    program = parse_door(words)
+    return program if program is not None and _name(program.script) == FORCE_COMMAND else None
+
+
+def parse_door(words: Sequence[str]) -> GateProgram | None:
+    """Return the door that these words start, whichever it is; None if it is none of ours.
+
+    Of the two others, the one that PAM starts asks the daemon and nobody else, and the one that sshd asks for keys asks
+    nobody, so it has neither orders nor a socket here.
+    """
+    script = next((place for place, word in enumerate(words) if _name(word) in _DOORS), -1)
     if script < 0:
         return None
-    before, after = words[:script], words[script + 1 :]
+    door, before, after = _name(words[script]), words[:script], words[script + 1 :]
     named = {word: value for word, value in pairwise(after) if word in ("--config", "--broker")}
-    broker = named.get("--broker", "")
+    broker = {FORCE_COMMAND: named.get("--broker", ""), _PAM: named.get("--broker", DEFAULT_SOCKET)}.get(door, "")
     return GateProgram(
         interpreter=before[0] if before else "",
         options=tuple(before[1:]),
         script=words[script],
-        config="" if broker else named.get("--config", DEFAULT_PATH),
+        config=named.get("--config", DEFAULT_PATH) if door == FORCE_COMMAND and not broker else "",
         broker=broker,
     )
+
+
+def _name(word: str) -> str:
+    return word.rpartition("/")[2]

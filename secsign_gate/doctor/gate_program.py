@@ -65,15 +65,15 @@ def told(faults: list[Fault], status: Status, why: str, account: str = "", bypas
 def _options(program: GateProgram) -> list[Finding]:
     if {"-I", "-S"} <= set(program.options):
         return []
-    what = "ForceCommand starts python3 without -I -S, so the gate refuses every login"
+    what = f"{program.script} is started without -I -S, so it refuses every login"
     why = "without them, files and variables of the user's could run as code of the gate"
     line = f"{program.interpreter} -I -S {program.script}"
     return [Finding(Status.BROKEN, "client-environment", "", what, why, "write -I -S before the script", line)]
 
 
 def _missing(path: str, error: OSError) -> Finding:
-    what = f"{path or 'the interpreter'}, which ForceCommand starts, cannot be used ({error.strerror or error})"
-    why = "nobody is let in whom ForceCommand applies to"
+    what = f"{path or 'the interpreter'}, which sshd or PAM is to start, cannot be used ({error.strerror or error})"
+    why = "nobody is let in who comes by it"
     return Finding(Status.BROKEN, "", "", what, why, "install the gate there, or correct the line")
 
 

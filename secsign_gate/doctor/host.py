@@ -72,6 +72,12 @@ def unusable_sshd(sentence: str) -> Finding:
 def gate_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
     """Judge the program that sshd starts, its orders, and where it records."""
     findings = [finding for program in seen.programs for finding in examine_program(program)]
+    if seen.fault:
+        findings.append(
+            Finding(Status.UNKNOWN, "", "", "which door of the gate would be started is not known", seen.fault)
+        )
+    elif not seen.programs:
+        findings.append(Finding(Status.NOTE, "", "", "no door of the gate would be started for anybody"))
     findings += examine_orders(orders)
     if orders.settings is not None:
         findings += [
@@ -109,7 +115,8 @@ def phone_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
     """Judge the mapping of those whom the gate is for."""
     if orders.settings is None or orders.users is None:
         return (_no_orders("who is asked for whom"),)
-    return examine_mapping(orders.settings, orders.users, seen.gated)
+    registered = frozenset() if orders.registry is None else orders.registry.accounts
+    return examine_mapping(orders.settings, orders.users, seen.gated, registered)
 
 
 def _no_orders(what: str) -> Finding:

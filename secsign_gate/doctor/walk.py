@@ -68,12 +68,19 @@ def _sshd(seen: SshdSeen, one: AtSshd | None, orders: Orders) -> tuple[Finding, 
         return way_in_findings(seen, orders.settings)
     found = keys_of(one.account, one.effective)
     # What is closed is the whole host's business; here it would hide the steps.
-    judged = way_in_findings(seen, orders.settings, one.account.name)
+    judged = [
+        finding
+        for finding in way_in_findings(seen, orders.settings, one.account.name)
+        if finding.status is not Status.CLOSED
+    ]
+    before = one_login.examine_gate_before(one)
+    if before.status is Status.OPEN and any(finding.status is Status.OPEN for finding in judged):
+        before = before._replace(status=Status.NOTE, why="", mend="", line="")  # they say why, and how to mend it
     return (
-        one_login.examine_gate_before(one),
+        before,
         *one_login.examine_keys(one, found),
         *examine_key_files(one.account, one.effective),
-        *(finding for finding in judged if finding.status is not Status.CLOSED),
+        *judged,
     )
 
 
@@ -81,15 +88,16 @@ def _secsign_ids(orders: Orders, account: Account, fingerprints: tuple[str, ...]
     if orders.users is None:
         return ()
     if fingerprints:
-        secsign_id = orders.users.secsign_id(account.name, fingerprints)
+        holders = orders.holders(account.name, fingerprints)
+        secsign_id = orders.users.secsign_id(account.name, fingerprints, holders)
         return (secsign_id,) if secsign_id is not None else ()
-    return tuple(sorted(orders.users.secsign_ids(account.name)))
+    return tuple(sorted(orders.secsign_ids(account.name)))
 
 
 def _phone(orders: Orders, account: Account, ids: tuple[SecSignId, ...], prints: tuple[str, ...]) -> list[Finding]:
     if orders.settings is None or orders.users is None:
         return []
-    findings = one_login.examine_policy(account, orders.settings, orders.users, prints)
+    findings = one_login.examine_policy(account, orders.settings, orders.users, prints, orders.holders)
     for secsign_id in ids[:1]:
         findings += one_login.examine_phone(account, secsign_id, orders.settings)
     return findings
