@@ -6,7 +6,9 @@ import click
 
 from secsign_gate.config import Settings
 from secsign_gate.config.reader import DEFAULT_PATH
+from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import CONFIGURATION_ERROR
+from secsign_gate.directory.registry import Registry
 from secsign_gate.directory.users_file import Users
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
 from secsign_gate.doctor.orders import load_orders, mapped_accounts, strangers
@@ -48,7 +50,8 @@ def check(  # noqa: PLR0913 - one parameter for each option
     """Load what the gate would load, and print what is wrong with it or what it says."""
     if account is None and (fingerprints or command is not None or client is not None):
         raise click.UsageError("--fingerprint, --command and --client describe a login: add --account.", ctx)
-    problems, settings, users = load_orders(path)
+    orders = load_orders(path)
+    problems, settings, users, _ = orders
     daemon = None
     if settings is not None:
         daemon = daemon_found(settings)
@@ -61,12 +64,13 @@ def check(  # noqa: PLR0913 - one parameter for each option
         ctx.exit(CONFIGURATION_ERROR)
     rehearsal = None
     if account is not None:
-        rehearsal = _rehearsed(Described(account, fingerprints, command, client), settings, users)
-    notes = _notes(users) + daemon.notes
+        holders = orders.holders(account, fingerprints)
+        rehearsal = _rehearsed(Described(account, fingerprints, command, client), settings, users, holders)
+    notes = _notes(users, orders.registry) + daemon.notes
     if as_json:
         click.echo(json.dumps(_report(settings, users, daemon, notes, rehearsal), indent=2))
         return
-    for line in _summary(settings, users, daemon):
+    for line in _summary(settings, users, orders.registry, daemon):
         click.echo(line)
     for note in notes:
         click.echo(f"{click.style('note', fg='yellow')}: {note}")
@@ -74,21 +78,21 @@ def check(  # noqa: PLR0913 - one parameter for each option
         click.echo(f"{click.style(rehearsal.outcome, bold=True)}: {rehearsal.sentence}")
 
 
-def _rehearsed(described: Described, settings: Settings, users: Users) -> Rehearsal:
+def _rehearsed(described: Described, settings: Settings, users: Users, holders: frozenset[SecSignId]) -> Rehearsal:
     try:
-        return rehearse(described, settings, users)
+        return rehearse(described, settings, users, holders)
     except NoSuchLoginError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _notes(users: Users) -> list[str]:
+def _notes(users: Users, registry: Registry | None) -> list[str]:
     """Return what is no mistake but may not be meant."""
-    if not users.rules:
+    if not users.rules and not (registry and registry.lines):
         return ["the users file maps nobody, so only logins that need no approval are let in"]
     return [f"the users file names {account}, whom this host does not know" for account in strangers(users)]
 
 
-def _summary(settings: Settings, users: Users, daemon: DaemonFound) -> list[str]:
+def _summary(settings: Settings, users: Users, registry: Registry | None, daemon: DaemonFound) -> list[str]:
     server, policy, audit = settings.id_server, settings.policy, settings.audit
     credentials = f", PIN account {server.pin_account.name}" if server.pin_account else ""
     exempt = [
@@ -99,9 +103,15 @@ def _summary(settings: Settings, users: Users, daemon: DaemonFound) -> list[str]
     ]
     sinks = [*(["syslog authpriv"] if audit.syslog else []), *([audit.file] if audit.file else [])]
     in_order = click.style("in order", fg="green")
+    keys = []
+    if registry is not None:
+        keys = [
+            f"{settings.registry_file}: {in_order}, {len(registry.lines)} keys for {len(registry.accounts)} accounts"
+        ]
     return [
         f"{settings.path}: {in_order}",
         f"{settings.users_file}: {in_order}, {len(users)} lines for {len(mapped_accounts(users))} accounts",
+        *keys,
         f"ID server: {server.url} ({server.dialect}{credentials})",
         f"needs no approval: {'; '.join(exempt) or 'nobody'}",
         f"recorded in: {', '.join(sinks)}",
@@ -116,6 +126,7 @@ def _report(
         "ok": True,
         "configuration": settings.path,
         "users_file": settings.users_file,
+        "registry_file": settings.registry_file,
         "id_server": {"url": settings.id_server.url, "dialect": settings.id_server.dialect},
         "accounts": mapped_accounts(users),
         "daemon": {"socket": settings.broker.socket, "state": daemon.state},

@@ -12,22 +12,40 @@ from secsign_gate.core.authorized_keys import KeyLine, KeyLineError, parse_key_l
 from secsign_gate.core.key_holder import HeldLine
 from secsign_gate.core.key_search import FoundLine
 from secsign_gate.core.offered_key import plain_key
-from secsign_gate.core.public_key import canonical, is_certificate_type
+from secsign_gate.core.public_key import canonical, fingerprint, is_certificate_type
 from secsign_gate.core.registry_line import FORM, RegistryLine, lines_that_hold, parse_registry_line
 from secsign_gate.core.scanned_line import UnusableLineError, scan_line
+from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.directory.registry_file import read_registry
 from secsign_gate.errors import ConfigError, Problem
 
 
 class Registry(NamedTuple):
-    """All lines of a registry in which there is no mistake."""
+    """All lines of a registry in which there is no mistake, each with the fingerprint of its key."""
 
-    lines: tuple[RegistryLine, ...]
+    lines: tuple[tuple[RegistryLine, str], ...]
 
     @property
     def accounts(self) -> frozenset[str]:
         """Every account that some key may log in as."""
-        return frozenset(account for line in self.lines for account in line.accounts)
+        return frozenset(account for line, _ in self.lines for account in line.accounts)
+
+    def holders(self, account: str, fingerprints: tuple[str, ...]) -> frozenset[SecSignId]:
+        """Return whose the keys with these fingerprints are that may log in as `account`, whenever and from wherever.
+
+        The fingerprint of an authority stands for all its certificates.
+        """
+        return frozenset(
+            line.secsign_id
+            for line, key in self.lines
+            if key in fingerprints and account in line.accounts and line.secsign_id is not None
+        )
+
+    def secsign_ids(self, account: str) -> frozenset[SecSignId]:
+        """Return every SecSign ID that may be asked for `account`, whatever the key."""
+        return frozenset(
+            line.secsign_id for line, _ in self.lines if account in line.accounts and line.secsign_id is not None
+        )
 
 
 def held_lines(path: str, account: str, blobs: frozenset[bytes]) -> tuple[HeldLine, ...]:
@@ -63,7 +81,7 @@ def is_registered(path: str, account: str) -> bool:
 
 def check_registry(path: str) -> Registry:
     """Return the registry at `path`. Raises ConfigError with ALL problems, also those that spoil one line only."""
-    lines: list[RegistryLine] = []
+    lines: list[tuple[RegistryLine, str]] = []
     problems: list[Problem] = []
     first: dict[tuple[bytes, str], tuple[int, bool]] = {}
     for number, text in enumerate(read_registry(path).split(b"\n"), 1):
@@ -78,11 +96,12 @@ def check_registry(path: str) -> Registry:
         except KeyLineError as error:
             problems.append(Problem(path, number, "", str(error), "compare it with sshd(8), AUTHORIZED_KEYS"))
             continue
-        lines.append(line)
+        key = canonical(key_line.blob)
+        lines.append((line, fingerprint(key)))
         # Of two lines for one key, one may end before the other begins to count; an authority has one for each person.
         alone = not key_line.options.expiries and key_line.options.principals is None
         for account in line.accounts:
-            earlier, was_alone = first.setdefault((canonical(key_line.blob), account), (number, alone))
+            earlier, was_alone = first.setdefault((key, account), (number, alone))
             if earlier != number and alone and was_alone:
                 what = (
                     f"is a second line for {account} and the key of line {earlier}, and only one can be answered with"

@@ -15,12 +15,17 @@ _FIRST_WORDS = 40  # characters of a notification that phones show (protocol ref
 _LINE = "ACCOUNT SECSIGN-ID"
 
 
-def examine_mapping(settings: Settings, users: Users, gated: Iterable[AtSshd]) -> tuple[Finding, ...]:
-    """Find gated accounts that nobody is asked for, and names in the users file that lead nowhere."""
+def examine_mapping(
+    settings: Settings, users: Users, gated: Iterable[AtSshd], registered: frozenset[str] = frozenset()
+) -> tuple[Finding, ...]:
+    """Find gated accounts that nobody is asked for, and names in the users file that lead nowhere.
+
+    `registered` are the accounts that the registry names.
+    """
     needy = [one for one in gated if not _is_exempt(one.account, settings)]
-    without = [one for one in needy if not users.secsign_ids(one.account.name)]
+    without = [one for one in needy if not users.secsign_ids(one.account.name) and one.account.name not in registered]
     findings = []
-    if not users.rules:
+    if not users.rules and not registered:
         what = f"{settings.users_file} maps nobody to a SecSign ID"
         why = "only logins that need no approval are let in"
         mend = f"add a line for each account to {settings.users_file}"

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from collections.abc import Callable
 from typing import Any
 
 from secsign_gate.config import Settings, load_settings
@@ -124,12 +125,23 @@ def examine_orders_as(one: AtSshd) -> list[Finding]:
     return [Finding(Status.CLOSED, "", account.name, f"{account.name} may read the gate's orders")]
 
 
-def examine_policy(account: Account, settings: Settings, users: Users, prints: tuple[str, ...]) -> list[Finding]:
-    """Tell what the policy says of a login with each key, for all keys alike where they are."""
+def examine_policy(
+    account: Account,
+    settings: Settings,
+    users: Users,
+    prints: tuple[str, ...],
+    holders: Callable[[str, tuple[str, ...]], frozenset[SecSignId]],
+) -> list[Finding]:
+    """Tell what the policy says of a login with each key, for all keys alike where they are.
+
+    `holders` says whose keys are by the registry, for an account and fingerprints.
+    """
     said: dict[str, list[str]] = {}
     outcomes = {}
     for one in prints or ("",):
-        rehearsal = rehearse(Described(account.name, (one,) if one else (), None, None), settings, users)
+        keys_used = (one,) if one else ()
+        described = Described(account.name, keys_used, None, None)
+        rehearsal = rehearse(described, settings, users, holders(account.name, keys_used))
         said.setdefault(rehearsal.sentence, []).append(one)
         outcomes[rehearsal.sentence] = rehearsal.outcome
     findings = []

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from secsign_gate.config import Settings, load_settings
 from secsign_gate.config.reader import users_file_named_in
+from secsign_gate.core.secsign_id import SecSignId
+from secsign_gate.directory.registry import Registry, check_registry
 from secsign_gate.directory.users_file import Users, load_users
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.errors import ConfigError, Problem
@@ -13,17 +15,30 @@ _WHY = "the gate obeys no orders that it cannot read or trust, and refuses every
 
 
 class Orders(NamedTuple):
-    """What the files say: `settings` and `users` are None where a file is not usable; `problems` tell why."""
+    """What the files say: `settings` and `users` are None where a file is not usable; `problems` tell why.
+
+    `registry` is None as well if there is to be none.
+    """
 
     problems: list[Problem]
     settings: Settings | None
     users: Users | None
+    registry: Registry | None = None
+
+    def holders(self, account: str, fingerprints: tuple[str, ...]) -> frozenset[SecSignId]:
+        """Return whose these keys of `account` are by the registry."""
+        return frozenset() if self.registry is None else self.registry.holders(account, fingerprints)
+
+    def secsign_ids(self, account: str) -> frozenset[SecSignId]:
+        """Return every SecSign ID that may be asked for `account`, by the users file or by the registry."""
+        found = frozenset() if self.users is None else frozenset(self.users.secsign_ids(account))
+        return found if self.registry is None else found | self.registry.secsign_ids(account)
 
 
 def load_orders(path: str) -> Orders:
-    """Load the configuration at `path` and the users file, the second although the first may be wrong."""
+    """Load the configuration at `path`, the users file, although the former may be wrong, and the registry."""
     problems: list[Problem] = []
-    settings, users = None, None
+    settings, users, registry = None, None, None
     try:
         settings = load_settings(path)
         users_file: str | None = settings.users_file
@@ -35,7 +50,12 @@ def load_orders(path: str) -> Orders:
             users = load_users(users_file)
         except ConfigError as error:
             problems += error.problems
-    return Orders(problems, settings, users)
+    if settings is not None and settings.registry_file is not None:
+        try:
+            registry = check_registry(settings.registry_file)
+        except ConfigError as error:
+            problems += error.problems
+    return Orders(problems, settings, users, registry)
 
 
 def mapped_accounts(users: Users) -> list[str]:
@@ -63,6 +83,8 @@ def examine_orders(orders: Orders) -> tuple[Finding, ...]:
     if orders.problems:
         return tuple(broken_by(problem) for problem in orders.problems)
     files = [orders.settings.path, orders.settings.users_file] if orders.settings is not None else []
+    if orders.settings is not None and orders.settings.registry_file is not None:
+        files.append(orders.settings.registry_file)
     return (Finding(Status.CLOSED, "", "", f"{' and '.join(files)} are in order, and nobody else's"),)
 
 

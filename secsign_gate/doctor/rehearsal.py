@@ -9,6 +9,7 @@ from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.config import Settings
 from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection
 from secsign_gate.core.policy import NeedsApproval, judge
+from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow, Refuse
 from secsign_gate.directory.users_file import Users, check_fingerprint
 from secsign_gate.errors import GateError
@@ -35,8 +36,13 @@ class Rehearsal(NamedTuple):
     sentence: str
 
 
-def rehearse(described: Described, settings: Settings, users: Users) -> Rehearsal:
-    """Judge the login as the broker would. Raises NoSuchLoginError."""
+def rehearse(
+    described: Described, settings: Settings, users: Users, holders: frozenset[SecSignId] = frozenset()
+) -> Rehearsal:
+    """Judge the login as the broker would; `holders` are whose its keys are by the registry.
+
+    Raises NoSuchLoginError.
+    """
     account = _account(described.account)
     login = Login(
         door="check",
@@ -50,7 +56,7 @@ def rehearse(described: Described, settings: Settings, users: Users) -> Rehearsa
         sshd=None,
         address_counts=True,
     )
-    judgement = judge(login, settings.policy, users.secsign_id(account.name, login.fingerprints), None)
+    judgement = judge(login, settings.policy, users.secsign_id(account.name, login.fingerprints, holders), None)
     match judgement:
         case Allow(ground, rule):
             return Rehearsal("allow", ground.value, f"{account.name} needs no approval ({ground.value}: {rule})")

@@ -52,6 +52,7 @@ class Gate:
         self.use_pam = os.geteuid() == 0  # sshd needs root for it
         self.drop_in = drop_in.gated()
         self.more_settings = ""  # lines for both servers
+        self.above_tables = ""  # lines of secsign-gate.toml, from the next `configure` on
         self._number = number  # makes SecSign IDs this test's own: the ID server remembers who was asked
         self._servers: dict[str, Sshd] = {}
         self._people: list[Person] = []
@@ -73,7 +74,7 @@ class Gate:
             for name, table in given.items():
                 merged = self._tables.get(name, {}) | table
                 self._tables[name] = {key: value for key, value in merged.items() if value is not None}
-        text = "".join(
+        text = self.above_tables + "".join(
             f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
             for name, table in self._tables.items()
         )

@@ -52,6 +52,7 @@ OURS = {
     ),
     "admin": (
         "admin",
+        "authorized_keys",
         "core",
         "errors",
         "config",
