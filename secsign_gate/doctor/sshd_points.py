@@ -69,13 +69,15 @@ def _of_block(match: tuple[Criterion, ...], port: int, *, names_looked_up: bool)
         address = address_like(one.text)
         if address:
             addresses.append(address)
+            hosts.append("")
         elif names_looked_up:
             hosts.append(_filled(one.text, "x").lower())
     here = [example for one in patterns.get("localaddress", ()) if (example := address_like(one.text))]
     ports = [int(one.text) for one in patterns.get("localport", ()) if one.text.isdecimal() and len(one.text) < 6]  # noqa: PLR2004 - digits of a port
     if not (addresses or hosts or here or ports):
         return
-    for address, host, local, number in product(addresses or [OUTSIDE], hosts or [""], here or [""], ports or [port]):
+    places = product(addresses or [OUTSIDE], dict.fromkeys(hosts or [""]), here or [""], ports or [port])
+    for address, host, local, number in places:
         own = _HERE_V6 if ":" in address else _HERE
         yield Connection(address, host or address, local or own, number)
 

@@ -1,0 +1,68 @@
+"""PAM's service files, read."""
+
+import pytest
+
+from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.sshd_rules.environment import reads_user_file
+
+TEXT = """\
+# a comment
+auth  requisite  pam_exec.so quiet /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-pam
+@include common-auth
+account [success=1 new_authtok_reqd=done default=ignore]\tpam_unix.so   # why
+-session optional pam_systemd.so
+session required pam_env.so \\
+    user_readenv=1 [envfile=/etc/a b]
+nonsense
+SESSION include common-session
+"""
+
+
+def test_lines_are_read_with_their_places():
+    lines = parse_pam("/etc/pam.d/sshd", TEXT)
+    assert [(line.number, line.group, line.control, line.module) for line in lines] == [
+        (2, "auth", "requisite", "pam_exec.so"),
+        (3, "", "include", "common-auth"),
+        (4, "account", "[success=1 new_authtok_reqd=done default=ignore]", "pam_unix.so"),
+        (5, "session", "optional", "pam_systemd.so"),
+        (6, "session", "required", "pam_env.so"),
+        (9, "session", "include", "common-session"),
+    ]
+    assert lines[4].arguments == ("user_readenv=1", "envfile=/etc/a b")
+    assert lines[0].place == "/etc/pam.d/sshd line 2"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_gate"),
+    [
+        ("account required pam_exec.so quiet /opt/secsign-gate/bin/secsign-gate-pam", True),
+        ("account requisite pam_exec.so /opt/secsign-gate/bin/secsign-gate-pam --seconds 50", True),
+        ("account [success=ok default=die] pam_exec.so /opt/secsign-gate/bin/secsign-gate-pam", True),
+        ("account optional pam_exec.so /opt/secsign-gate/bin/secsign-gate-pam", False),
+        ("account [default=ignore] pam_exec.so /opt/secsign-gate/bin/secsign-gate-pam", False),
+        ("account required pam_exec.so /usr/bin/other", False),
+        ("account required pam_exec.so /tmp/secsign-gate-pam-not", False),
+    ],
+)
+def test_the_gate_is_known_where_its_no_counts(line, is_gate):
+    (parsed,) = parse_pam("/etc/pam.d/sshd", line)
+    assert parsed.is_gate is is_gate
+
+
+@pytest.mark.parametrize(
+    ("line", "reads"),
+    [
+        ("session required pam_env.so user_readenv=1 envfile=/etc/default/locale", True),
+        ("session required /lib/security/pam_env.so user_readenv=1", True),
+        ("session required pam_env.so user_readenv=0", False),
+        ("session required pam_env.so", False),
+        ("session required pam_other.so user_readenv=1", False),
+    ],
+)
+def test_it_is_known_whether_the_users_file_is_read(line, reads):
+    (parsed,) = parse_pam("/etc/pam.d/sshd", line)
+    assert reads_user_file(parsed) is reads
+
+
+def test_an_empty_file_has_no_lines():
+    assert parse_pam("/x", "") == parse_pam("/x", "\n#\n\\\n") == []

@@ -1,0 +1,89 @@
+"""Which logins sshd is asked about."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from secsign_gate.core.login import Account
+from secsign_gate.doctor.sshd_points import account_classes, address_like, connections
+from secsign_gate.sshd.config_lines import parse_criteria, parse_line
+
+
+def block(text):
+    line = parse_line("/f", 1, parse_criteria(text), "Banner none")
+    assert line is not None
+    return line
+
+
+def account(name, *groups):
+    return Account(name, 1000, f"/home/{name}", "/bin/bash", (name, *groups))
+
+
+def names(classes):
+    return sorted([one.name for one in accounts] for accounts in classes)
+
+
+def test_accounts_that_no_match_tells_apart_are_asked_about_once():
+    people = [account("alice", "wheel"), account("bob"), account("carol", "wheel"), account("svc-a"), account("svc-b")]
+    assert names(account_classes(people, [])) == [["alice", "bob", "carol", "svc-a", "svc-b"]]
+    lines = [block("Group wheel"), block("User svc-*,!svc-b"), block("Address 10.0.0.0/8")]
+    assert names(account_classes(people, lines)) == [["alice", "carol"], ["bob", "svc-b"], ["svc-a"]]
+
+
+def test_a_group_that_is_ruled_out_counts():
+    people = [account("alice", "wheel", "guests"), account("bob", "wheel")]
+    assert names(account_classes(people, [block("Group wheel,!guests")])) == [["alice"], ["bob"]]
+
+
+def test_without_match_lines_it_is_both_loopbacks_and_outside():
+    found = connections([], [22], names_looked_up=False)
+    assert [one.address for one in found] == ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::7"]
+    assert {one.local_port for one in found} == {22}
+
+
+def test_every_port_is_asked_about():
+    assert {one.local_port for one in connections([], [2222, 22], names_looked_up=False)} == {22, 2222}
+    assert {one.local_port for one in connections([], [], names_looked_up=False)} == {22}
+
+
+@pytest.mark.parametrize(
+    ("match", "wanted"),
+    [
+        ("Address 10.1.0.0/16", [("10.1.0.1", "192.0.2.1", 22)]),
+        ("Address *,!10.1.0.0/16", [("10.1.0.1", "192.0.2.1", 22)]),
+        ("Address 2001:db8:1::/48", [("2001:db8:1::1", "2001:db8::1", 22)]),
+        ("LocalPort 2222", [("192.0.2.7", "192.0.2.1", 2222)]),
+        ("LocalAddress 10.0.0.5", [("192.0.2.7", "10.0.0.5", 22)]),
+        ("Address 10.1.2.3 LocalPort 2222,2223", [("10.1.2.3", "192.0.2.1", 2222), ("10.1.2.3", "192.0.2.1", 2223)]),
+    ],
+)
+def test_each_block_is_looked_at_from_inside(match, wanted):
+    found = connections([block(match)], [22], names_looked_up=False)
+    assert {(one.address, one.local_address, one.local_port) for one in found} >= set(wanted)
+
+
+def test_names_of_hosts_count_only_where_sshd_looks_them_up():
+    lines = [block("Host *.example.org,10.2.0.1")]
+    assert {one.host for one in connections(lines, [22], names_looked_up=True)} >= {"x.example.org", "10.2.0.1"}
+    without = connections(lines, [22], names_looked_up=False)
+    assert "10.2.0.1" in {one.host for one in without}
+    assert all(one.host == one.address for one in without)
+
+
+def test_long_lists_are_bounded():
+    addresses = ",".join(f"10.{one}.0.0/16" for one in range(200))
+    assert len(connections([block(f"Address {addresses}")], [22], names_looked_up=False)) <= 4 + 64
+
+
+@pytest.mark.parametrize(
+    "pattern", ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::1", "10.1.*", "10.?.2.3", "*", "fe80::*", "0.0.0.0/0"]
+)
+def test_an_address_is_made_that_the_pattern_matches(pattern):
+    address = ip_address(address_like(pattern))
+    if "/" in pattern:
+        assert address in ip_network(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["", "host.example.org", "*.example.org", "300.1.1.1", "x"])
+def test_of_what_is_no_address_there_is_none(pattern):
+    assert address_like(pattern) == ""

@@ -1,0 +1,390 @@
+"""The doctor's rules about sshd, by value: what is open, what is closed, for whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import secsign_gate
+from secsign_gate.core.bypass import BYPASSES
+from secsign_gate.core.login import Account
+from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.sshd_judge import judge, left_out_by, may_log_in
+from secsign_gate.doctor.sshd_rules import RULES
+from secsign_gate.doctor.sshd_rules.variables import VARIABLES, set_env_line
+from secsign_gate.doctor.sshd_session import Connection, Host, Session
+from secsign_gate.sshd.config_lines import parse_criteria, parse_line
+from secsign_gate.sshd.effective import AppliedLine, Effective
+from secsign_gate.sshd.version import Version
+
+PACKAGE = Path(secsign_gate.__file__).parent
+DROP_IN = PACKAGE.parent / "sshd_config.d/00-secsign-gate.conf"
+DOOR = "exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
+ROOTS = frozenset({"/nonexistent", "/etc", "/usr/share", "/usr/share/fish/functions"})
+SET_ENV = tuple(f"{variable.name}={variable.value}" for variable in VARIABLES)
+HERE = Connection("192.0.2.7", "192.0.2.7", "192.0.2.1", 22)
+
+SAFE = {
+    "forcecommand": f"{DOOR} --broker /run/secsign-gate/broker.sock",
+    "exposeauthinfo": "yes",
+    "disableforwarding": "yes",
+    "allowtcpforwarding": "no",
+    "allowstreamlocalforwarding": "no",
+    "permittunnel": "no",
+    "x11forwarding": "no",
+    "allowagentforwarding": "no",
+    "gatewayports": "no",
+    "permitopen": "none",
+    "permitlisten": "none",
+    "acceptenv": ("LANG", "LC_*"),
+    "setenv": SET_ENV,
+    "permituserenvironment": "no",
+    "permituserrc": "yes",
+    "pubkeyauthentication": "yes",
+    "passwordauthentication": "no",
+    "authenticationmethods": "publickey",
+    "usepam": "yes",
+    "strictmodes": "yes",
+    "clientaliveinterval": "20",
+    "clientalivecountmax": "3",
+    "unusedconnectiontimeout": "600",
+    "subsystem": "sftp /usr/lib/openssh/sftp-server",
+    "permitrootlogin": "without-password",
+    "chrootdirectory": "none",
+    "logingracetime": "120",
+}
+
+
+def person(name="alice", shell="/bin/bash", *groups):
+    return Account(name, 0 if name == "root" else 1000, f"/home/{name}", shell, (name, *groups))
+
+
+def session(account=None, host=None, connection=HERE, applied=(), **changed):
+    settings = SAFE | changed
+    printed = {name: (value,) if isinstance(value, str) else value for name, value in settings.items()}
+    return Session(account or person(), connection, Effective(printed, applied), host or on())
+
+
+def on(version=(9, 2), **facts):
+    return Host(Version(*version, "OpenSSH"), roots_alone=ROOTS, ptrace_scope=1, **facts)
+
+
+def found(*sessions):
+    return {(one.status, one.bypass) for one in judge(sessions) if one.status not in (Status.CLOSED, Status.NOTE)}
+
+
+def test_every_bypass_is_judged_by_a_rule():
+    assert {rule.bypass for rule in RULES} - {""} == {bypass.name for bypass in BYPASSES}
+
+
+def test_the_rules_are_pure():
+    impure = {"os", "pathlib", "pwd", "subprocess", "time", "socket", "sys", "glob"}
+    for path in (PACKAGE / "doctor/sshd_rules").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.partition(".")[0] for name in names} & impure, path
+
+
+def test_what_is_safe_is_closed_by_name_and_nothing_else_is_said():
+    findings = judge([session()])
+    assert {one.status for one in findings} == {Status.CLOSED}
+    assert [one.bypass for one in findings] == [bypass.name for bypass in BYPASSES]
+
+
+def test_an_sshd_that_prints_nothing_is_open():
+    bare = Session(person(), HERE, Effective({"forcecommand": (DOOR,)}), on())
+    still = {bypass.name for bypass in BYPASSES} - {bypass for status, bypass in found(bare) if status == Status.OPEN}
+    assert {"local-forwarding", "tunnel", "x11-forwarding", "agent-forwarding", "idle-connection"}.isdisjoint(still)
+
+
+@pytest.mark.parametrize(
+    ("changed", "opened"),
+    [
+        ({"disableforwarding": "no", "allowtcpforwarding": "yes", "permitopen": "any"},
+         {"local-forwarding", "stdio-forwarding", "dynamic-forwarding"}),
+        ({"disableforwarding": "no", "allowtcpforwarding": "local", "permitopen": "host:22"},
+         {"local-forwarding", "stdio-forwarding", "dynamic-forwarding"}),
+        ({"disableforwarding": "no", "allowtcpforwarding": "remote", "permitlisten": "any"}, {"remote-forwarding"}),
+        ({"disableforwarding": "no", "allowtcpforwarding": "yes"}, set()),
+        ({"allowtcpforwarding": "yes", "permitopen": "any", "permitlisten": "any"}, set()),
+        ({"disableforwarding": "no"}, set()),
+        ({"disableforwarding": "no", "allowtcpforwarding": "remote", "allowstreamlocalforwarding": "local"},
+         {"local-socket-forwarding"}),
+        ({"disableforwarding": "no", "allowtcpforwarding": "local", "allowstreamlocalforwarding": "remote"},
+         {"remote-socket-forwarding"}),
+        ({"disableforwarding": "no", "x11forwarding": "yes"}, {"x11-forwarding"}),
+        ({"disableforwarding": "no", "allowagentforwarding": "yes"}, {"agent-forwarding"}),
+        ({"disableforwarding": "no", "permittunnel": "ethernet"}, {"tunnel"}),
+        ({"permittunnel": "yes"}, {"tunnel", "disable-forwarding-alone"}),
+        ({"x11forwarding": "yes"}, {"disable-forwarding-alone"}),
+        ({"allowagentforwarding": "yes"}, {"disable-forwarding-alone"}),
+        ({"unusedconnectiontimeout": "none"}, {"idle-connection"}),
+        ({"permituserenvironment": "yes"}, {"user-environment"}),
+        ({"permituserenvironment": "LANG,PA*"}, {"user-environment"}),
+        ({"permituserenvironment": "LANG,LC_*"}, set()),
+        ({"acceptenv": ("LANG", "SSH_*")}, {"forged-variables"}),
+        ({"acceptenv": ("SSH_USER_AUTH",)}, set()),
+        ({"acceptenv": ("SSH_USER_AUTH",), "exposeauthinfo": "no"},
+         {"forged-variables", "restricted-key", "restricted-certificate"}),
+        ({"acceptenv": ("LD_PRELOA?",), "setenv": "HOME=/nonexistent"}, {"client-environment"}),
+        ({"acceptenv": ("BASH_*",), "setenv": "HOME=/nonexistent"}, {"client-environment"}),
+        ({"acceptenv": ("PYTHONPATH",), "forcecommand": DOOR.replace("-I ", "")}, {"client-environment"}),
+        ({"setenv": "HOME=/home/alice"}, {"shell-startup-files"}),
+        ({"setenv": "HOME="}, {"shell-startup-files"}),
+        ({"setenv": "LD_PRELOAD="}, {"shell-startup-files"}),
+        ({"permitemptypasswords": "yes", "passwordauthentication": "yes", "authenticationmethods": "any"},
+         {"other-authentication-method"}),
+        ({"hostbasedauthentication": "yes", "authenticationmethods": "publickey hostbased"},
+         {"other-authentication-method"}),
+        ({"hostbasedauthentication": "yes", "authenticationmethods": "publickey,hostbased"}, set()),
+        ({"forcecommand": DOOR.removeprefix("exec ")}, {"gate-tampering"}),
+    ],
+)  # fmt: skip
+def test_what_is_open_is_open_by_name(changed, opened):
+    assert {bypass for status, bypass in found(session(**changed)) if status == Status.OPEN} == opened
+
+
+@pytest.mark.parametrize(
+    ("changed", "weak"),
+    [
+        ({"disableforwarding": "no", "allowstreamlocalforwarding": "yes"},
+         {"local-socket-forwarding", "remote-socket-forwarding"}),
+        ({"acceptenv": ("LANG", "FOO")}, {"client-environment"}),
+        ({"acceptenv": ("LANG", "GIT_PROTOCOL", "LC_X?")}, set()),
+        ({"passwordauthentication": "yes", "authenticationmethods": "any"}, {"other-authentication-method"}),
+        ({"kbdinteractiveauthentication": "yes", "authenticationmethods": "publickey keyboard-interactive:pam"},
+         {"other-authentication-method"}),
+        ({"authenticationmethods": "publickey password"}, set()),
+        ({"clientaliveinterval": "0"}, {""}),
+        ({"strictmodes": "no"}, {""}),
+        ({"usepam": "no"}, {""}),
+        ({"forcecommand": f"{DOOR} --config /etc/secsign-gate/secsign-gate.toml"}, set()),
+    ],
+)  # fmt: skip
+def test_what_is_weak_is_weak(changed, weak):
+    assert {bypass for status, bypass in found(session(**changed)) if status == Status.WEAK} == weak
+
+
+def test_a_broker_as_the_user_is_weak_where_processes_may_trace_each_other():
+    embedded = {"forcecommand": f"{DOOR} --config /c"}
+    assert found(session(host=on()._replace(ptrace_scope=0), **embedded)) == {(Status.WEAK, "gate-tampering")}
+    assert found(session(host=on()._replace(ptrace_scope=None), **embedded)) == {(Status.WEAK, "gate-tampering")}
+    assert found(session(host=on()._replace(ptrace_scope=0))) == set()
+
+
+@pytest.mark.parametrize(
+    ("version", "x11", "tunnel"), [((9, 9), True, True), ((10, 0), False, True), ((10, 4), False, False)]
+)
+def test_what_disable_forwarding_forgets_depends_on_the_version(version, x11, tunnel):
+    def alone(**changed):
+        return (Status.OPEN, "disable-forwarding-alone") in found(session(host=on(version), **changed))
+
+    assert (alone(x11forwarding="yes"), alone(permittunnel="yes")) == (x11, tunnel)
+
+
+@pytest.mark.parametrize(
+    ("shell", "setenv", "status"),
+    [
+        ("/bin/bash", "HOME=/nonexistent", None),
+        ("/bin/bash", "SHLVL=1", Status.OPEN),
+        ("/usr/bin/zsh", "HOME=/nonexistent", None),
+        ("/usr/bin/zsh", "ZDOTDIR=/nonexistent", None),
+        ("/usr/bin/zsh", "ZDOTDIR=/tmp/x", Status.OPEN),
+        ("/usr/bin/tcsh", "HOME=/nonexistent", None),
+        ("/usr/bin/tcsh", "ZDOTDIR=/nonexistent", Status.OPEN),
+        ("/usr/bin/fish", ("XDG_CONFIG_HOME=/etc", "XDG_DATA_HOME=/usr/share"), None),
+        ("/usr/bin/fish", "XDG_CONFIG_HOME=/etc", Status.OPEN),
+        ("/bin/dash", "FOO=1", None),
+        ("", "FOO=1", None),
+        ("/usr/bin/ksh93", "FOO=1", None),
+        ("/opt/odd/shell", "FOO=1", Status.UNKNOWN),
+        ("/opt/odd/shell", "HOME=/nonexistent", None),
+    ],
+)
+def test_each_shell_needs_its_own_variables(shell, setenv, status):
+    said = {
+        one for one, bypass in found(session(person("alice", shell), setenv=setenv)) if bypass == "shell-startup-files"
+    }
+    assert said == ({status} if status else set())
+
+
+def test_the_line_to_write_is_the_shipped_one():
+    shipped = next(line.strip() for line in DROP_IN.read_text().splitlines() if line.strip().startswith("SetEnv"))
+    assert set_env_line(session()) == shipped
+    own = session(setenv=("FOO=a b", 'BAR=say "x"', "HOME=/home"))
+    assert set_env_line(own) == shipped + r' "FOO=a b" "BAR=say \"x\""'
+
+
+@pytest.mark.parametrize("text", ["session required pam_env.so user_readenv=1"])
+def test_pams_user_file_is_a_hole_unless_everything_in_it_is_overruled(text):
+    host = on(pam=tuple(parse_pam("/etc/pam.d/sshd", text)))
+    assert found(session(host=host)) == set()
+    assert found(session(host=host, setenv="HOME=/nonexistent")) == {(Status.OPEN, "pam-environment")}
+    without_bash = tuple(one for one in SET_ENV if not one.startswith("BASH_ENV"))
+    assert found(session(host=host, setenv=without_bash)) == {(Status.OPEN, "pam-environment")}
+    assert found(session(person("alice", "/bin/dash"), host, setenv=without_bash)) == set()
+    assert (Status.OPEN, "pam-environment") not in found(session(host=host, setenv="HOME=/nonexistent", usepam="no"))
+
+
+def test_sshrc_is_a_hole_if_it_has_the_users_home_or_others_write_it():
+    assert found(session(host=on(sshrc=""))) == set()
+    assert found(session(host=on(sshrc="it belongs to alice"))) == {(Status.OPEN, "system-rc")}
+    assert (Status.OPEN, "system-rc") in found(session(host=on(sshrc=""), setenv="FOO=1"))
+
+
+UNGATED = {"forcecommand": "none"}
+
+
+def test_who_is_without_the_gate_is_named_and_nothing_else_is_said_of_him():
+    bob = session(person("bob"), disableforwarding="no", allowtcpforwarding="yes", permitopen="any", **UNGATED)
+    findings = [one for one in judge([session(), bob]) if one.status != Status.CLOSED]
+    assert [(one.status, one.bypass, one.account) for one in findings] == [(Status.OPEN, "ungated-account", "bob")]
+
+
+def test_where_nobody_has_the_gate_everything_is_said():
+    opened = found(session(**UNGATED, disableforwarding="no", allowtcpforwarding="yes", permitopen="any"))
+    assert opened >= {(Status.OPEN, name) for name in ("ungated-account", "subsystem", "user-rc", "local-forwarding")}
+
+
+def test_another_command_is_not_the_gate():
+    (finding,) = [one for one in judge([session(forcecommand="internal-sftp")]) if one.bypass == "ungated-account"]
+    assert finding.status == Status.OPEN
+    assert "internal-sftp" in finding.what
+
+
+def test_root_is_a_case_of_its_own():
+    assert found(session(), session(person("root"), **UNGATED)) == {(Status.OPEN, "root-login")}
+    assert found(session(), session(person("root"), permitrootlogin="no", **UNGATED)) == set()
+    assert found(session(person("root"), permitrootlogin="forced-commands-only")) == {(Status.BROKEN, "root-login")}
+
+
+def test_an_account_that_is_gated_elsewhere_is_exempt_by_a_match():
+    elsewhere = Connection("10.1.0.1", "10.1.0.1", "192.0.2.1", 22)
+    findings = judge([session(), session(connection=elsewhere, **UNGATED)])
+    (finding,) = [one for one in findings if one.status == Status.OPEN]
+    assert (finding.bypass, finding.account) == ("match-exemption", "alice")
+    assert finding.what.endswith(", for logins from 10.1.0.1")
+
+
+def test_a_gate_that_comes_too_late_is_shadowed():
+    applied = (
+        AppliedLine("/etc/ssh/a.conf", 4, "forcecommand", "none", matched=True),
+        AppliedLine("/etc/ssh/b.conf", 9, "forcecommand", DOOR, matched=True),
+    )
+    (finding,) = [one for one in judge([session(applied=applied, **UNGATED)]) if one.bypass == "shadowed-match"]
+    assert finding.status == Status.OPEN
+    assert "/etc/ssh/a.conf line 4" in finding.what
+    assert "/etc/ssh/b.conf line 9" in finding.what
+
+
+def test_who_is_left_out_by_name_is_left_out_on_purpose():
+    lines = [parse_line("/d", 2, parse_criteria("User *,!rescue Group *,!exempt,!svc-*"), f"ForceCommand {DOOR}")]
+    assert left_out_by(person("rescue"), lines) == "/d"
+    assert left_out_by(person("bob", "/bin/sh", "exempt"), lines) == "/d"
+    assert left_out_by(person("alice"), lines) == ""
+    host = on(lines=tuple(lines))
+    assert found(session(host=host), session(person("rescue"), host, **UNGATED)) == {(Status.WEAK, "ungated-account")}
+
+
+def test_a_chroot_is_open_without_the_gate_and_shut_with_it():
+    assert found(session(), session(person("bob"), chrootdirectory="/srv", forcecommand="internal-sftp")) == {
+        (Status.OPEN, "chroot")
+    }
+    assert found(session(chrootdirectory="/srv")) == {(Status.BROKEN, "chroot")}
+
+
+def test_a_missing_key_on_record_locks_everybody_out():
+    assert found(session(exposeauthinfo="no")) == {
+        (Status.BROKEN, "restricted-key"),
+        (Status.BROKEN, "restricted-certificate"),
+    }
+
+
+PAM_DOOR = "pam_exec.so quiet /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-pam"
+WIDE = {"forcecommand": "none", "disableforwarding": "no", "allowtcpforwarding": "yes", "permitopen": "any",
+        "setenv": "FOO=1", "exposeauthinfo": "no"}  # fmt: skip
+
+
+def pam(text):
+    return on(pam=tuple(parse_pam("/etc/pam.d/sshd", text)))
+
+
+def test_the_pam_door_stands_before_all_of_the_connection():
+    host = pam(f"account required {PAM_DOOR}")
+    assert found(session(host=host, **WIDE)) == set()
+    assert (Status.OPEN, "ungated-account") in found(session(host=host, **WIDE, usepam="no"))
+    assert (Status.BROKEN, "") in found(session(host=host, **WIDE, logingracetime="30"))
+
+
+def test_the_pam_door_in_auth_counts_if_no_way_in_is_without_it():
+    host = pam(f"auth requisite {PAM_DOOR}")
+    both = {"kbdinteractiveauthentication": "yes", "authenticationmethods": "publickey,keyboard-interactive:pam"}
+    assert found(session(host=host, **WIDE | both)) == set()
+    either = both | {"authenticationmethods": "publickey,keyboard-interactive publickey"}
+    assert (Status.OPEN, "ungated-account") in found(session(host=host, **WIDE | either))
+
+
+def test_a_line_that_may_end_the_stack_before_the_gate_is_told():
+    host = pam(f"account sufficient pam_localuser.so\naccount required {PAM_DOOR}")
+    assert found(session(host=host, **WIDE)) == {(Status.WEAK, "")}
+
+
+def test_keys_that_only_the_gate_hands_out_are_gated():
+    keys = {"forcecommand": "none", "authorizedkeysfile": "none", "trustedusercakeys": "none",
+            "authorizedkeyscommand": "/opt/secsign-gate/bin/secsign-gate-authorized-keys %u %t %k %f"}  # fmt: skip
+    assert found(session(**keys)) == {(Status.OPEN, "user-rc")}
+    assert found(session(**keys, permituserrc="no")) == set()
+    own_file = keys | {"authorizedkeysfile": ".ssh/authorized_keys"}
+    assert (Status.OPEN, "ungated-account") in found(session(**own_file))
+    password = keys | {"passwordauthentication": "yes", "authenticationmethods": "any"}
+    assert (Status.OPEN, "ungated-account") in found(session(**password))
+
+
+def test_who_has_no_shell_has_forwarding_all_the_same():
+    carol = session(person("carol", "/usr/sbin/nologin"), **WIDE | {"acceptenv": ("*",)})
+    assert {bypass for status, bypass in found(session(), carol) if status == Status.OPEN} == {
+        "local-forwarding", "stdio-forwarding", "dynamic-forwarding"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "may"),
+    [
+        ({}, True),
+        ({"allowusers": ("bob", "ali*")}, True),
+        ({"allowusers": ("bob",)}, False),
+        ({"allowusers": ("alice@10.0.0.1",)}, True),
+        ({"denyusers": ("alice@10.0.0.1",)}, True),
+        ({"denyusers": ("al?ce",)}, False),
+        ({"allowgroups": ("wheel",)}, True),
+        ({"allowgroups": ("staff",)}, False),
+        ({"denygroups": ("whee?",)}, False),
+    ],
+)
+def test_who_may_not_log_in_is_known(changed, may):
+    assert may_log_in(session(person("alice", "/bin/bash", "wheel"), **changed)) is may
+
+
+def test_where_nobody_may_log_in_nothing_is_called_closed():
+    findings = judge([session(denyusers=("*",))])
+    assert [one.status for one in findings] == [Status.NOTE]
+
+
+def test_what_is_the_same_for_all_is_said_once_and_without_names():
+    findings = judge([session(person(name), permittunnel="yes") for name in ("alice", "bob")])
+    assert [one.account for one in findings if (one.bypass, one.status) == ("tunnel", Status.OPEN)] == [""]
+    findings = judge([session(), *(session(person(name), permittunnel="yes") for name in ("bob", "carol"))])
+    assert [one.account for one in findings if (one.bypass, one.status) == ("tunnel", Status.OPEN)] == ["bob, carol"]
+
+
+def test_every_finding_says_what_and_why_and_how():
+    wide = session(**WIDE, host=pam("session required pam_env.so user_readenv=1"), acceptenv=("*",),
+                   permituserenvironment="yes", unusedconnectiontimeout="none", permittunnel="yes")  # fmt: skip
+    for finding in judge([wide]):
+        if finding.status == Status.OPEN:
+            assert finding.what
+            assert finding.why
+            assert finding.mend or finding.line
+            assert not finding.what.endswith(".")
