@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 # A second as we keep it: what trembles on the way by less than the difference makes no busier second over there.
 SECOND = 1.02
-DISPOSAL_PATIENCE = 1.0
 
 
 class Kind(IntEnum):
@@ -14,7 +13,14 @@ class Kind(IntEnum):
 
     CREATE = 0
     LOOK = 1
-    DISPOSAL = 2
+    CANCEL = 2
+    RELEASE = 3
+
+
+# Seconds. A push that nobody wants any more should not stay on the phone. One that the phone has decided is on none, and
+# each look that finds one accepted makes a release: when a crowd is accepted, its looks must be through before those.
+# Both are given up five seconds after they are wanted.
+PATIENCE = {Kind.CANCEL: 1.0, Kind.RELEASE: 2.5}
 
 
 class Allowance(NamedTuple):
@@ -58,11 +64,11 @@ def taken(allowance: Allowance, now: float) -> Allowance:
 def urgency(kind: Kind, since: float, now: float) -> tuple[int, float]:
     """Return what orders the queue, smallest first, for a request that has waited from `since` to `now`.
 
-    Creates come before looks before disposals, and within a kind who came first; a disposal that has waited for
-    DISPOSAL_PATIENCE comes before looks, or on a busy day no push would ever be withdrawn.
+    Creates come before looks before disposals, and within a kind who came first; a disposal that has waited for its
+    PATIENCE comes before looks, or on a busy day no push would ever be withdrawn.
     """
     if kind is Kind.CREATE:
         return 0, since
-    if kind is Kind.DISPOSAL:
-        return (1 if now - since >= DISPOSAL_PATIENCE else 3), since
-    return 2, since
+    if kind is Kind.LOOK:
+        return 2, since
+    return (1 if now - since >= PATIENCE[kind] else 3), since

@@ -82,11 +82,11 @@ class HttpIdServer:
 
     async def cancel(self, auth_session: AuthSession) -> None:
         """Withdraw an auth session."""
-        await self._dispose(auth_session, self._dialect.cancel(auth_session))
+        await self._dispose(auth_session, Kind.CANCEL, self._dialect.cancel(auth_session))
 
     async def release(self, auth_session: AuthSession) -> None:
         """Dispose of an auth session."""
-        await self._dispose(auth_session, self._dialect.release(auth_session))
+        await self._dispose(auth_session, Kind.RELEASE, self._dialect.release(auth_session))
 
     async def warm(self) -> None:
         """Connect to the main server, and to the fallback where creates would go there. Never raises."""
@@ -117,8 +117,8 @@ class HttpIdServer:
         self._circuits[server_url] = tried(circuit, _now(), self._settings.total_seconds)
         return self._dialect.created(await self._transport.exchange(server_url, Kind.CREATE, ask), server_url)
 
-    async def _dispose(self, auth_session: AuthSession, ask: Ask) -> None:
-        self._dialect.done(await self._transport.exchange(auth_session.server_url, Kind.DISPOSAL, ask), auth_session)
+    async def _dispose(self, auth_session: AuthSession, kind: Kind, ask: Ask) -> None:
+        self._dialect.done(await self._transport.exchange(auth_session.server_url, kind, ask), auth_session)
 
     def _notice(self, server_url: str, sign: Sign, began: float, sentence: str) -> None:
         """Note a sign that a server has given. When one goes down, those who wait to ask it are told at once."""

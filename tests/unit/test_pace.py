@@ -56,7 +56,7 @@ def test_a_thousand_looks_leave_twenty_a_second_in_the_order_of_coming():
 def test_creates_leave_before_looks_before_disposals():
     async def gate_opens_late():
         gate, pace = OpenGate(0), Pace(1000)
-        kinds = [Kind.DISPOSAL, Kind.LOOK, Kind.CREATE] * 6
+        kinds = [Kind.CANCEL, Kind.LOOK, Kind.CREATE] * 6
         waiting = asyncio.create_task(everybody(pace, gate, list(enumerate(kinds))))
         await asyncio.sleep(0.5)
         gate.lanes = 100
@@ -67,12 +67,13 @@ def test_creates_leave_before_looks_before_disposals():
     run(gate_opens_late())
 
 
-def test_on_a_busy_day_a_disposal_waits_no_longer_than_a_second_or_two():
+def test_on_a_busy_day_a_disposal_waits_no_longer_than_a_second_or_three():
     async def busy():
         wanted = [(f"look {number}", Kind.LOOK) for number in range(400)]
-        wanted[5] = ("disposal", Kind.DISPOSAL)
+        wanted[5], wanted[6] = ("cancel", Kind.CANCEL), ("release", Kind.RELEASE)
         left = dict(await everybody(Pace(20), OpenGate(), wanted))
-        assert left["disposal"] - left["look 0"] < 1.2
+        assert left["cancel"] - left["look 0"] < 1.2
+        assert left["release"] - left["look 0"] < 2.7
 
     run(busy())
 
@@ -119,7 +120,7 @@ def test_a_gate_without_room_keeps_nobody_else_waiting():
         pace, full, free = Pace(20), OpenGate(0), OpenGate()
         stuck = asyncio.create_task(pace.turn(Kind.CREATE, full))
         await asyncio.sleep(0)
-        assert await pace.turn(Kind.DISPOSAL, free) == "a lane"
+        assert await pace.turn(Kind.RELEASE, free) == "a lane"
         assert not stuck.done()
         stuck.cancel()
 

@@ -5,6 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secsign_gate.broker.world import TIDY_UP_SECONDS
 from secsign_gate.core.pacing import SECOND, Allowance, Kind, burst, free_at, taken, urgency
 
 RATES = st.integers(1, 1000)
@@ -56,13 +57,31 @@ def test_after_a_rest_a_quarter_of_a_second_goes_at_once_and_then_it_is_even():
 def test_creates_go_first_then_looks_then_disposals_unless_one_has_waited_long():
     now = 100.0
     queue = [
-        ("old disposal", urgency(Kind.DISPOSAL, 99.0, now)),
-        ("new disposal", urgency(Kind.DISPOSAL, 99.5, now)),
+        ("old cancel", urgency(Kind.CANCEL, 99.0, now)),
+        ("new cancel", urgency(Kind.CANCEL, 99.5, now)),
+        ("old release", urgency(Kind.RELEASE, 97.5, now)),
+        ("new release", urgency(Kind.RELEASE, 99.0, now)),
         ("old look", urgency(Kind.LOOK, 50.0, now)),
         ("new look", urgency(Kind.LOOK, 99.9, now)),
         ("old create", urgency(Kind.CREATE, 99.8, now)),
         ("new create", urgency(Kind.CREATE, 100.0, now)),
     ]
     assert [name for name, _ in sorted(queue, key=lambda entry: entry[1])] == [
-        "old create", "new create", "old disposal", "old look", "new look", "new disposal",
+        "old create", "new create", "old release", "old cancel", "old look", "new look", "new release", "new cancel",
     ]  # fmt: skip
+
+
+def test_forty_who_accept_at_once_do_not_wait_for_what_is_cleared_away_behind_them():
+    queue = [(Kind.LOOK, 0.0)] * 40
+    left = {Kind.LOOK: [], Kind.RELEASE: []}
+    allowance, now = Allowance(20), 0.0
+    while queue:
+        now = max(now, free_at(allowance))
+        kind, since = min(queue, key=lambda waiting: urgency(*waiting, now))
+        queue.remove((kind, since))
+        allowance = taken(allowance, now)
+        left[kind].append(now - since)
+        if kind is Kind.LOOK:
+            queue.append((Kind.RELEASE, now))
+    assert max(left[Kind.LOOK]) <= 40 / 20 + NEARLY
+    assert max(left[Kind.RELEASE]) < TIDY_UP_SECONDS
