@@ -7,9 +7,12 @@
     --seconds N         refuse after so long (90): before LoginGraceTime does, which leaves us behind as an orphan
     --after-password    a module before this line has verified a password
     --say-before        sshd shows at once what PAM says (from 10.3 on, in the auth phase): tell the person which phone
-                        to look at. Other services do so anyway, and are always told
+                        to look at. Whoever sits at a terminal of this host is told in any case
 
-Exit status: 0 let in; 77 refused, 75 could not ask, 78 configuration error. What we write, PAM gives to the person.
+Exit status: 0 let in; 77 refused, 75 could not ask, 78 configuration error. What we write, pam_exec with `stdout` gives
+to sshd, which shows it to the person. sudo and su would put it into the output of what they run, so it is written on
+the terminal that PAM names where there is one.
+
 This process decides nothing. It says what pam_exec has told it, and the broker believes that only of root, and of an
 SSH connection only where the kernel agrees.
 """
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 DEFAULT_BROKER = "/run/secsign-gate/broker.sock"
 DEFAULT_SECONDS = 90
 _OPTIONS = {"--broker": True, "--seconds": True, "--after-password": False, "--say-before": False}  # takes a value?
+_ERROR = 2
 _FIRST_WORD = 15.0  # seconds until the broker says something: ten for slow databases of accounts, and some for the rest
 _LAST_WORD = 2.0  # seconds that a broker which takes no more may keep us from leaving
 _NAMES = (
@@ -64,13 +68,15 @@ def _answer() -> Answer:
     posix.setresuid(0, 0, 0)  # who started su is our real uid until now, and could stop us
     parent = _Parent()
     question = _question(line)
+    heard_at_once = line.say_before
+    if not question.ssh_connection:
+        heard_at_once |= _speaks_on(question.terminal)
     stream = _knock(line.broker)
     stream.settimeout(_FIRST_WORD)
     try:
         stream.sendall(question.encode())
     except OSError:
         pass  # it may have said why before it closed
-    heard_at_once = line.say_before or not question.ssh_connection
     return _heard(stream, parent, line.seconds, heard_at_once=heard_at_once)
 
 
@@ -167,9 +173,7 @@ def _heard(stream: "_socket.socket", parent: _Parent, seconds: int, *, heard_at_
     """
     # Here, while the broker looks who is there.
     from secsign_gate.doors.wait_for_broker import take_message  # noqa: PLC0415
-    from secsign_gate.doors.waiting import Waiting  # noqa: PLC0415
 
-    waiting = Waiting(()) if heard_at_once else None
     now = monotonic()
     end, patience = now + seconds + _LAST_WORD, now + _FIRST_WORD
     look = poll()
@@ -183,8 +187,9 @@ def _heard(stream: "_socket.socket", parent: _Parent, seconds: int, *, heard_at_
             if not isinstance(message, Progress):
                 raise WireError("the broker sent a message that is not for a PAM door")
             patience = end
-            if waiting is not None:
-                waiting.show(message)
+            if heard_at_once and message.speak and message.stage != "asking":
+                heard_at_once = False  # once is enough
+                _say_before(message)
         seconds_left = min(end, patience) - monotonic()
         if seconds_left <= 0:
             raise BrokerUnavailable("the broker has gone silent")
@@ -193,6 +198,33 @@ def _heard(stream: "_socket.socket", parent: _Parent, seconds: int, *, heard_at_
             return _left(stream)
         if ready:
             received += _received(stream)
+
+
+def _speaks_on(terminal: bytes) -> bool:
+    """Let what we say go to this terminal of the host. Returns whether it is one."""
+    path = terminal if terminal.startswith(b"/") else b"/dev/" + terminal
+    if not path.startswith(b"/dev/") or b"/../" in path:
+        return False
+    try:
+        # One that has been stopped with Ctrl-S does not stop us, and none becomes our controlling terminal.
+        flags = posix.O_WRONLY | posix.O_NOCTTY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        found = posix.open(path, flags)
+    except OSError:
+        return False
+    if not posix.isatty(found):
+        posix.close(found)
+        return False
+    posix.dup2(found, _ERROR)
+    return True
+
+
+def _say_before(progress: Progress) -> None:
+    from secsign_gate.terminal import words  # noqa: PLC0415 - few services show it in time
+
+    try:
+        posix.write(_ERROR, words.asking(progress).encode("ascii", "replace") + b"\n")
+    except OSError:
+        pass  # nobody is there to be told
 
 
 def _unless_orphaned(answer: Answer, stream: "_socket.socket", parent: _Parent) -> Answer:
