@@ -30,7 +30,7 @@ def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd,
     Raises PreconditionError if several sshds with configurations of their own listen and none is named, SshdError if
     there is none.
     """
-    running = [one for one in listeners() if one.is_openssh and executable in (None, one.executable)]
+    running = [one for one in listeners() if one.is_openssh and one.is_roots and executable in (None, one.executable)]
     found = [(sshd_of(one), one) for one in running]
     places = sorted({sshd.configuration for sshd, _ in found})
     if configuration is None and len(places) > 1:

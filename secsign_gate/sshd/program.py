@@ -84,7 +84,8 @@ def find_sshd(executable: str | None = None, configuration: str | None = None) -
     for path in (executable, configuration):
         if path is not None and not path.startswith("/"):
             raise SshdError(f"{path!a} is no absolute path; write it from / on, for sshd wants it so")
-    running = [one for one in listeners() if one.is_openssh and executable in (None, one.executable)]
+    # Only root's: to ask an sshd is to run it, and anybody may let a program of his own listen that is called `sshd`.
+    running = [one for one in listeners() if one.is_openssh and one.is_roots and executable in (None, one.executable)]
     running.sort(key=lambda one: all(port != 22 for _, port in one.listens_on))  # noqa: PLR2004 - ssh's port
     if running:
         return sshd_of(running[0], configuration)
@@ -98,8 +99,10 @@ def find_sshd(executable: str | None = None, configuration: str | None = None) -
 def sshd_of(listener: Listener, configuration: str | None = None) -> Sshd:
     """Return the sshd that `listener` is, with the configuration and the options that it was started with.
 
-    Raises SshdError if its command line cannot be made sense of.
+    Raises SshdError if it is not root's, for it must not be run then, and if its command line makes no sense.
     """
+    if not listener.is_roots:
+        raise SshdError(f"{listener.executable} was not started by root, so it is not asked; find out who runs it")
     named, options = started_with(listener.arguments)
     program = listener.executable
     return Sshd(program, _version(program), configuration or named or _default_configuration(program), options)

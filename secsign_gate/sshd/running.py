@@ -28,7 +28,8 @@ class Listener(NamedTuple):
     """A server that waits for SSH connections.
 
     `arguments` are those behind the program's name. `replaced`: the file that it runs from has been replaced or removed
-    since it started. `started` is in seconds since 1970. `listens_on` are addresses and ports.
+    since it started. `started` is in seconds since 1970. `listens_on` are addresses and ports. `uids` are those that it
+    runs with, real, effective and so on, each once: what is not root's alone may be anybody's program of that name.
     """
 
     pid: int
@@ -37,6 +38,12 @@ class Listener(NamedTuple):
     replaced: bool
     started: float
     listens_on: tuple[tuple[str, int], ...]
+    uids: frozenset[int]
+
+    @property
+    def is_roots(self) -> bool:
+        """Tell whether root started it, and nobody else."""
+        return self.uids == {0}
 
     @property
     def is_openssh(self) -> bool:
@@ -70,7 +77,14 @@ def _listener(pid: int, executable: str, listens_on: tuple[tuple[str, int], ...]
         executable.endswith(_DELETED),
         _started(pid),
         listens_on,
+        _uids(pid),
     )
+
+
+def _uids(pid: int) -> frozenset[int]:
+    """Return the uids of process `pid`, which the owner of its folder in /proc need not be. Raises OSError."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
+    return frozenset(int(uid) for line in lines if line.startswith("Uid:") for uid in line.split()[1:])
 
 
 def _arguments(command_line: bytes) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,6 +215,27 @@ class TestSshd:
 
     def test_a_configuration_that_is_not_there(self, gate: Gate) -> None:
         assert doctor(gate, "--sshd-config", "/nonexistent").returncode == 78
+
+    def test_a_users_own_program_of_that_name_is_told_of_and_never_run(self, gate: Gate, alice: Person) -> None:
+        """To ask an sshd is to run it, as root: a program of a user's must not get there by its name."""
+        sshd = alice.write("sshd", Path(sys.executable).resolve().read_bytes(), mode=0o755)
+        listen = (
+            "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print('listens', flush=True)\n"
+            "sys.stdin.read()"
+        )
+        command = as_account("alice", {"HOME": "/home/alice"}, str(sshd), "-I", "-c", listen)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as theirs:
+            assert theirs.stdout is not None
+            assert theirs.stdout.readline() == "listens\n"
+            # what would be run in its place from now on
+            sshd.unlink()
+            alice.write("sshd", "#!/bin/sh\nid -u >>/home/alice/ran-as\n", mode=0o755)
+            found = the_one(findings(gate), "/home/alice/sshd was not started by root")
+            doctor(gate, "--user", "alice")
+            subprocess.run([PROGRAM, "doctor", "--offline"], capture_output=True, check=False)
+            theirs.kill()
+        assert found["status"] == "open"
+        assert not alice.has("ran-as")
 
     @pytest.mark.usefixtures("everybody")
     def test_as_somebody_else_than_root(self, gate: Gate) -> None:
