@@ -5,10 +5,15 @@ that `-ddd` tells of (servconf.c: "setting"), in sshd's own order; they explain,
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from secsign_gate.sshd.config_lines import parse_line
+
 _SETTING = re.compile(r"debug3: (.+):(\d+) setting (\S+)[ \t]+(.*)")
-_SECOND_READING = "debug2: parse_server_config_depth: config reprocess config"  # only what stands in Match blocks
+_MAIN_FILE = re.compile(r"debug2: load_server_config: filename (.+)")
+_AGAIN = "reprocess config"  # what sshd calls its main file when it reads it again, for what stands in Match blocks
+_SECOND_READING = f"debug2: parse_server_config_depth: config {_AGAIN}"
 COMMAND_LINE = "command-line"  # what sshd calls the file that an -o option came from
 
 
@@ -77,22 +82,36 @@ class Effective:
         return f"Effective({self._printed!r})"
 
 
-def parse_effective(text: str, told: str = "") -> Effective:
-    """Return what `text`, the output of `sshd -T`, says. `told` is what `-ddd` wrote to standard error meanwhile."""
+def parse_effective(text: str, told: str = "", by_options: tuple[str, ...] = ()) -> Effective:
+    """Return what `text`, the output of `sshd -T`, says.
+
+    `told` is what `-ddd` wrote to standard error meanwhile. `by_options` are settings of the command line, `Name=value`
+    or `Name value`: sshd reads them before it says anything.
+    """
     printed: dict[str, list[str]] = {}
     for line in text.split("\n"):
         name, _, value = line.partition(" ")
         if name:
             printed.setdefault(name.lower(), []).append(value)
-    return Effective({name: tuple(values) for name, values in printed.items()}, _applied(told))
+    return Effective(
+        {name: tuple(values) for name, values in printed.items()}, (*_options(by_options), *_applied(told))
+    )
 
 
-def _applied(told: str) -> tuple[AppliedLine, ...]:
-    lines = []
-    matched = False
+def _options(given: tuple[str, ...]) -> Iterator[AppliedLine]:
+    for option in given:
+        line = parse_line(COMMAND_LINE, 0, (), option)
+        if line is not None:
+            yield AppliedLine(COMMAND_LINE, 0, line.keyword, line.text, matched=False)
+
+
+def _applied(told: str) -> Iterator[AppliedLine]:
+    main, matched = "", False
     for line in told.replace("\r", "").split("\n"):
-        if line.startswith(_SECOND_READING):
+        if not main and (named := _MAIN_FILE.fullmatch(line)):
+            main = named[1]
+        elif line.startswith(_SECOND_READING):
             matched = True
         elif found := _SETTING.fullmatch(line):
-            lines.append(AppliedLine(found[1], int(found[2]), found[3].lower(), found[4], matched))
-    return tuple(lines)
+            path = main if found[1] == _AGAIN else found[1]
+            yield AppliedLine(path, int(found[2]), found[3].lower(), found[4], matched)

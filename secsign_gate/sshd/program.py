@@ -7,6 +7,7 @@ import getopt
 import os
 import re
 import subprocess
+from itertools import pairwise
 from typing import NamedTuple
 
 from secsign_gate.errors import GateError
@@ -61,7 +62,8 @@ class Sshd(NamedTuple):
         shown = self._run("-T", "-ddd", "-C", criteria)
         if not shown.stdout:
             raise SshdError(f"{self.executable} -T said nothing; run it by hand")
-        return parse_effective(shown.stdout, shown.stderr)
+        values = (value for option, value in pairwise(self.options) if option == "-o")
+        return parse_effective(shown.stdout, shown.stderr, tuple(values))
 
     def settings(self) -> Effective:
         """Return what stands outside of Match blocks: ports, subsystems and the like. Raises SshdError."""

@@ -16,13 +16,13 @@ banner none
 """
 TOLD = """\
 debug2: load_server_config: filename /etc/ssh/sshd_config\r
-debug3: command-line:0 setting ForceCommand /by/option\r
 debug3: /etc/ssh/sshd_config.d/00-a.conf:7 setting ForceCommand none\r
 debug3: /etc/ssh/sshd_config:90 setting X11Forwarding yes\r
 debug2: parse_server_config_depth: config reprocess config len 3224\r
 debug3: checking match for 'all' user alice host x addr 192.0.2.7 laddr 127.0.0.1 lport 22\r
 debug3: /etc/ssh/sshd_config.d/00-a.conf:7 setting ForceCommand none\r
 debug3: /etc/ssh/sshd_config.d/90 late.conf:2 setting ForceCommand exec /gate  # no comment\r
+debug3: reprocess config:120 setting Banner /match\r
 """
 
 
@@ -64,7 +64,7 @@ def test_settings_are_found_by_name_in_any_case():
 
 
 def test_the_line_that_counts_comes_first():
-    effective = parse_effective(PRINTED, TOLD)
+    effective = parse_effective(PRINTED, TOLD, ("ForceCommand=/by/option",))
     assert effective.applied("ForceCommand") == (
         AppliedLine("/etc/ssh/sshd_config.d/00-a.conf", 7, "forcecommand", "none", matched=True),
         AppliedLine("/etc/ssh/sshd_config.d/90 late.conf", 2, "forcecommand", "exec /gate  # no comment", matched=True),
@@ -73,5 +73,8 @@ def test_the_line_that_counts_comes_first():
     set_at = effective.set_at("X11Forwarding")
     assert set_at is not None
     assert set_at.place == "/etc/ssh/sshd_config line 90"
-    assert effective.set_at("Banner") is None
+    in_match = effective.set_at("Banner")
+    assert in_match is not None
+    assert in_match.place == "/etc/ssh/sshd_config line 120"
+    assert effective.set_at("MaxSessions") is None
     assert effective.applied("ForceCommand")[2].place == "sshd's command line"

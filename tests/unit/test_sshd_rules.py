@@ -19,7 +19,7 @@ from secsign_gate.sshd.effective import AppliedLine, Effective
 from secsign_gate.sshd.version import Version
 
 PACKAGE = Path(secsign_gate.__file__).parent
-DROP_IN = PACKAGE.parent / "sshd_config.d/00-secsign-gate.conf"
+DROP_IN = Path(__file__).parents[2] / "sshd_config.d/00-secsign-gate.conf"
 DOOR = "exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
 ROOTS = frozenset({"/nonexistent", "/etc", "/usr/share", "/usr/share/fish/functions"})
 SET_ENV = tuple(f"{variable.name}={variable.value}" for variable in VARIABLES)

@@ -1,11 +1,12 @@
 """Variables that somebody else than root sets before the gate starts: the client, the user's files, PAM."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.sshd_rules.variables import PYTHON, heeded, is_overruled, set_env_line
 from secsign_gate.doctor.sshd_session import Hole, PamLine, Rule, Session
+from secsign_gate.sshd.config_lines import split_arguments
 
 ACCEPT_LINE = "AcceptEnv LANG LC_* COLORTERM NO_COLOR"
 # Names that an administrator accepts for a reason and that no loader, shell or gate obeys; TERM goes another way.
@@ -27,22 +28,20 @@ def _client(session: Session) -> Iterator[Hole]:
     names += [] if isolated else PYTHON
     taken = {name: pattern for name in names if (pattern := session.accepts(name)) and not is_overruled(session, name)}
     if taken:
-        patterns = " ".join(dict.fromkeys(taken.values()))
-        what = f"AcceptEnv {patterns}{_accepting(session, patterns)} lets the client set {_listed(list(taken))}"
+        what = f"{_accepting(session, taken.values())} lets the client set {_listed(list(taken))}"
         yield Hole(Status.OPEN, what, _mend_accept(session), ACCEPT_LINE)
     broad = [pattern for pattern in session.effective.values("acceptenv") if not _is_harmless(pattern)]
     if broad and not taken:
-        patterns = " ".join(broad)
-        what = f"AcceptEnv {patterns}{_accepting(session, patterns)} lets the client set more than language and colours"
+        what = f"{_accepting(session, broad)} lets the client set more than language and colours"
         yield Hole(Status.WEAK, what, _mend_accept(session), ACCEPT_LINE)
 
 
-def _accepting(session: Session, patterns: str) -> str:
-    """Return where the first of the patterns is accepted."""
-    first = patterns.split(maxsplit=1)[0]
+def _accepting(session: Session, patterns: Iterable[str]) -> str:
+    """Return the patterns as AcceptEnv, and where the first of them is accepted."""
+    each = list(dict.fromkeys(patterns))
     lines = session.effective.applied("acceptenv")
-    line = next((line for line in lines if first in line.text.replace('"', "").split()), None)
-    return f" ({line.place})" if line else ""
+    line = next((line for line in lines if each[0] in split_arguments(line.text)), None)
+    return f"AcceptEnv {' '.join(each)}" + (f" ({line.place})" if line else "")
 
 
 def _mend_accept(session: Session) -> str:
@@ -58,8 +57,7 @@ def _forged(session: Session) -> Iterator[Hole]:
     names = [name for name in _OF_SSHD if name != "SSH_USER_AUTH" or not effective.is_on("exposeauthinfo")]
     taken = {name: pattern for name in names if (pattern := session.accepts(name)) and name not in session.set_env}
     if taken:
-        patterns = " ".join(dict.fromkeys(taken.values()))
-        what = f"AcceptEnv {patterns}{_accepting(session, patterns)} lets the client set {', '.join(taken)}"
+        what = f"{_accepting(session, taken.values())} lets the client set {', '.join(taken)}"
         yield Hole(Status.OPEN, what, _mend_accept(session), ACCEPT_LINE)
 
 

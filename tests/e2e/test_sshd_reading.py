@@ -1,0 +1,147 @@
+"""What we read of sshd's files and what a real sshd reads: the same, however they are written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import sshd as running_sshd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secsign_gate.core.login import Account
+from secsign_gate.doctor.sshd_points import account_classes, connections
+from secsign_gate.sshd.config_files import read_config
+from secsign_gate.sshd.program import Sshd, SshdError, find_sshd, started_with
+
+WORD = st.text(st.sampled_from("ab \t\"'\\#=,"), min_size=1, max_size=10)
+NAMES = st.sampled_from(["alice", "!alice", "bob", "*", "z*", "!zoe", "operators", "!operators", "kim,"])
+PATTERNS = st.lists(NAMES, min_size=1, max_size=3).map(",".join)
+PEOPLE = ("alice", "bob", "zoe", "kim", "root")
+FEW = settings(max_examples=60)
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Sshd:
+    """An sshd whose configuration each example writes."""
+    Path("/run/sshd").mkdir(exist_ok=True)
+    return find_sshd(running_sshd.SSHD, str(tmp_path_factory.mktemp("sshd") / "sshd_config"))
+
+
+def write(sshd: Sshd, text: str) -> None:
+    Path(sshd.configuration).write_text(f"HostKey {running_sshd.HOST_KEYS[0]}\n{text}\n", newline="\n")
+
+
+@FEW
+@given(st.lists(WORD, min_size=1, max_size=4))
+def test_words_are_split_as_sshd_splits_them(sshd: Sshd, words: list[str]) -> None:
+    write(sshd, f"SetEnv A=1 {' '.join(f'B{at}={word}' for at, word in enumerate(words))}")
+    try:
+        said = sshd.settings().values("setenv")
+    except SshdError:  # a quote that is not closed, or a word without =
+        return
+    (line,) = [one for one in read_config(sshd.configuration).lines if one.keyword == "setenv"]
+    assert {word for word in line.arguments if not word.startswith("=")} == {one for one in said if one[0] != "="}
+
+
+WRITTEN = (
+    "Banner /a",
+    "banner=/a",
+    "BANNER = /a",
+    '"Banner" /a',
+    "  Banner\t/a  ",
+    "Banner /a\r",
+    "Banner '/a' # why",
+    '\tBanner "/a"',
+)
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_line_is_read_as_sshd_reads_it(sshd: Sshd, text: str) -> None:
+    write(sshd, text)
+    assert sshd.settings().value("banner") == "/a"
+    line = read_config(sshd.configuration).lines[-1]
+    assert (line.keyword, line.arguments) == ("banner", ("/a",))
+
+
+@FEW
+@given(st.lists(st.tuples(st.sampled_from(["User", "Group"]), PATTERNS), min_size=1, max_size=3))
+def test_accounts_that_we_take_as_alike_sshd_does_too(sshd: Sshd, blocks: list[tuple[str, str]]) -> None:
+    write(sshd, "\n".join(f"Match {name} {patterns}\n Banner /{at}" for at, (name, patterns) in enumerate(blocks)))
+    groups = {"alice": ("alice", "operators"), "zoe": ("zoe", "operators")}
+    accounts = [Account(name, 1, "/", "", groups.get(name, (name,))) for name in PEOPLE]
+    try:
+        said = {name: sshd.effective(name, "192.0.2.7", "192.0.2.7").value("banner") for name in PEOPLE}
+    except SshdError:
+        return
+    for alike in account_classes(accounts, read_config(sshd.configuration).lines):
+        assert len({said[one.name] for one in alike}) == 1
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    ["Address 10.1.0.0/16", "Address *,!10.1.0.0/16", "Host 10.1.0.1", "LocalPort 2222", "LocalAddress 10.1.0.5",
+     "Address 10.1.* LocalPort 2222", "Address 2001:db8:1::/48", "User alice Address 10.1.?.1"],
+)  # fmt: skip
+def test_some_login_that_is_asked_about_is_inside_and_some_outside(sshd: Sshd, criteria: str) -> None:
+    write(sshd, f"Match {criteria}\n Banner /inside")
+    places = connections(read_config(sshd.configuration).lines, [22], names_looked_up=False)
+    said = {
+        sshd.effective("alice", one.address, one.host, one.local_address, one.local_port).value("banner")
+        for one in places
+    }
+    assert said == {"/inside", "none"}
+
+
+def test_the_line_that_counts_is_named_as_sshd_decides(sshd: Sshd) -> None:
+    write(sshd, "Banner /global\nMatch User alice\nBanner /first\nMatch all\nBanner /second")
+    alice, bob = (sshd.effective(name, "192.0.2.7", "192.0.2.7") for name in ("alice", "bob"))
+    assert [(one.value("banner"), one.set_at("Banner").number) for one in (alice, bob)] == [
+        ("/first", 4),
+        ("/second", 6),
+    ]
+    assert [line.text for line in alice.applied("Banner")] == ["/first", "/second", "/global"]
+
+
+def test_options_of_the_command_line_are_sshds_too(sshd: Sshd) -> None:
+    write(sshd, "Banner /file\nMaxSessions 3")
+    started = sshd._replace(options=("-o", "Banner=/option", "-o", "AllowUsers=alice bob"))
+    effective = started.effective("alice", "192.0.2.7", "192.0.2.7")
+    assert (effective.value("banner"), effective.set_at("Banner").place) == ("/option", "sshd's command line")
+    assert effective.values("allowusers") == ("alice", "bob")
+    assert started_with(started.options) == (None, started.options)
+
+
+@pytest.mark.parametrize("name", ["a b", "-T", "*", "a=b", "ä", "%u", "!alice", "$(id)", "a;b"])
+def test_odd_names_of_accounts_can_be_asked_about(sshd: Sshd, name: str) -> None:
+    write(sshd, "Match User alice\nBanner /a")
+    assert sshd.effective(name, "192.0.2.7", "192.0.2.7").value("banner") == "none"
+
+
+@pytest.mark.parametrize("name", ["a,addr=10.0.0.1", "", "a\nb", "a\0b"])
+def test_names_that_sshd_would_misread_are_refused(sshd: Sshd, name: str) -> None:
+    write(sshd, "Banner /a")
+    with pytest.raises(SshdError, match="sshd cannot be asked about user"):
+        sshd.effective(name, "192.0.2.7", "192.0.2.7")
+
+
+def test_a_file_that_includes_itself_is_refused_by_both(sshd: Sshd) -> None:
+    write(sshd, f"Include {sshd.configuration}")
+    with pytest.raises(SshdError, match="sshd does not take"):
+        sshd.validate()
+    with pytest.raises(SshdError, match="includes itself"):
+        read_config(sshd.configuration)
+
+
+def test_whoever_is_not_root_is_told_in_one_sentence(sshd: Sshd) -> None:
+    write(sshd, "Banner /a")
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(2001)
+        try:
+            sshd.validate()
+        except SshdError as error:
+            os._exit(0 if str(error).isprintable() and "\n" not in str(error) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
