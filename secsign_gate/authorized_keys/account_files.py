@@ -42,7 +42,10 @@ def lines_of_account(account: str, patterns: list[str], text: bytes) -> "Iterato
     except KeyError:
         raise AccountFileError(f"this host knows no account {account}; see `getent passwd`") from None
     for pattern in patterns:
-        path = key_file_name(pattern, entry.pw_name, entry.pw_dir, entry.pw_uid)
+        try:
+            path = key_file_name(pattern, entry.pw_name, entry.pw_dir, entry.pw_uid)
+        except ValueError as error:
+            raise AccountFileError(f"--authorized-keys: {error}") from None
         if path is not None:
             yield from _lines(path, entry, text)
 

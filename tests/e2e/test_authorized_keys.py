@@ -5,7 +5,10 @@ Twice where it matters: with the drop-in's ForceCommand before the key's command
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +22,6 @@ from ssh_keygen import SshKeygen
 from secsign_gate.core.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gate import Gate
 
 REGISTRY = CONFIGURATION / "registry"
@@ -216,16 +217,32 @@ def test_offered_keys_ask_nobody(shared: Gate) -> None:
     stranger = person(shared)
     keys = SshKeygen(shared.folder)
     public = [b" ".join(keys.public(f"published{number}")) for number in range(50)]
-    for number in range(50):
-        (shared.folder / f"published{number}").unlink()
     registry(*(f"deploy {shared.id_of('alice')} {key.decode()}" for key in public))
     before = len(shared.simulator.auth_sessions())
-    identities = [word for number in range(50) for word in ("-i", str(shared.folder / f"published{number}"))]
-    outcome = stranger.ssh("id", options=identities).outcome()
+    with agent_that_never_signs([shared.folder / f"published{number}" for number in range(50)]) as socket:
+        identities = [word for number in range(50) for word in ("-i", str(shared.folder / f"published{number}.pub"))]
+        options = [*identities, "-v", "-o", "LogLevel=DEBUG1"]
+        outcome = stranger.ssh("id", options=options, environment={"SSH_AUTH_SOCK": str(socket)}).outcome()
     assert outcome.status == 255
-    shared.sshd.wait_for_log(r"(?s)(Postponed publickey for deploy.*){50}")
+    assert outcome.stderr.count(b"Server accepts key") == 50
     assert len(shared.simulator.auth_sessions()) == before
     assert grounds(shared) == []
+
+
+@contextmanager
+def agent_that_never_signs(keys: list[Path]) -> Iterator[Path]:
+    """Hold the keys in an agent that asks before it signs, and is always told no."""
+    socket = keys[0].with_name("agent")
+    environment = os.environ | {"SSH_ASKPASS": "/bin/false", "DISPLAY": "none", "SSH_AUTH_SOCK": str(socket)}
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], env=environment, stdout=subprocess.PIPE)
+    try:
+        assert agent.stdout is not None
+        agent.stdout.readline()  # it says where it listens once it does
+        subprocess.run(["ssh-add", "-q", "-c", *keys], env=environment, check=True)
+        yield socket
+    finally:
+        agent.kill()
+        agent.communicate()
 
 
 def test_one_authority_for_several_people(shared: Gate) -> None:
@@ -306,9 +323,9 @@ def test_the_users_rc_file_runs_after_the_approval(by_the_key: Gate) -> None:
     assert denied.refused(Reason.DENIED_ON_PHONE)
     assert not alice.has("rc-ran")
     by_the_key.configure(limits={"pause_seconds": 0})
-    accepted = alice.ssh("ls -a")
+    accepted = alice.ssh("ls rc-ran")
     by_the_key.phone("alice").accept()
-    assert accepted.outcome()[:2] == (0, b".\n..\n.bash_logout\n.bashrc\n.profile\n.ssh\nrc-ran\n")
+    assert accepted.outcome()[:2] == (0, b"rc-ran\n")
     (alice.home / "rc-ran").unlink()
     registry(line(by_the_key, alice, "alice", "no-user-rc", accounts="alice"))
     accepted = alice.ssh("true")
