@@ -101,8 +101,6 @@ class Change(NamedTuple):
     started: Moment
     deadline: Moment
     in_force: Moment | None
-    by_pid: int
-    by_start_time: int
     before: tuple[KeptFile, ...]
     original: tuple[KeptFile, ...]
     written: tuple[WrittenFile, ...]
@@ -195,8 +193,6 @@ def _change(value: dict[str, Any]) -> Change:
         started=_moment(value["started"]),
         deadline=_moment(value["deadline"]),
         in_force=None if value["in_force"] is None else _moment(value["in_force"]),
-        by_pid=int(value["by_pid"]),
-        by_start_time=int(value["by_start_time"]),
         before=_kept_files(value["before"]),
         original=_kept_files(value["original"]),
         written=tuple(WrittenFile(_path(one["path"]), _text(one["digest"])) for one in value["written"]),

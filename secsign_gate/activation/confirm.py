@@ -2,18 +2,16 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from secsign_gate.activation.arming import arm, disarm_boot
-from secsign_gate.activation.change import Change, KeptFile, Phase, confirmed, digest, disabling, undoing, why_due
-from secsign_gate.activation.checkpoint import keep, write_file
+from secsign_gate.activation.change import Change, Phase, confirmed, disabling, undoing, why_due
 from secsign_gate.activation.journal import Journal, now
 from secsign_gate.activation.process import ancestry, ticks_since_boot
 from secsign_gate.activation.server import PreconditionError, require_root, sshd_meant
 from secsign_gate.activation.session import ANEW, connection_of, why_no_proof
 from secsign_gate.activation.shipped import boot_unit
 from secsign_gate.activation.steps import Steps, no_steps
-from secsign_gate.activation.undo import told, undo
+from secsign_gate.activation.undo import Reload, told, undo
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import SshdError
 from secsign_gate.sshd.running import listeners
@@ -49,8 +47,8 @@ def confirm(journal: Journal, *, at_the_console: bool = False, at_step: Steps = 
 def disable(journal: Journal, prefix: str, *, say: Callable[[str], None], at_step: Steps = no_steps) -> Change | None:
     """Put back what was there before `enable`; return the change that was undone, None if there was none.
 
-    A file that somebody has changed by hand since is kept beside the journal first. Raises GateError; what is not done
-    then is done by the watcher.
+    `say` is told of a file that somebody has changed by hand since, and that is kept elsewhere. Raises GateError; what
+    is not done then is done by the watcher.
     """
     require_root()
     if not journal.exists():
@@ -59,16 +57,12 @@ def disable(journal: Journal, prefix: str, *, say: Callable[[str], None], at_ste
         change = journal.read()
         if change is None:
             return None
-        for written in change.written:
-            present = keep(written.path)
-            if present.content is not None and digest(present.content) != written.digest:
-                say(f"{written.path} was changed by hand since; that is kept as {_put_aside(journal, present)}")
         undone = disabling(change)
         journal.write(undone)
         at_step("disabling is on record")
         arm(journal, boot_unit(prefix))
         at_step("undo is armed")
-        undo(journal, undone, at_step=at_step)
+        undo(journal, undone, say=say, at_step=at_step)
     told("the gate was switched off")
     return change
 
@@ -83,7 +77,7 @@ def undo_unconfirmed(journal: Journal, *, at_boot: bool) -> str:
         if change is None or change.phase is Phase.CONFIRMED:
             return "no change waits to be confirmed"
         why = why_due(change, now(), at_boot=at_boot) or "it was undone by hand"
-        undo(journal, undoing(change, why), reload=not at_boot)
+        undo(journal, undoing(change, why), reload=Reload.NOT if at_boot else Reload.TELL_OR_START)
     told(f"undone: {why}")
     return f"everything is as it was before: {why}"
 
@@ -104,14 +98,3 @@ def _require_proof(change: Change, in_force: int, *, at_the_console: bool) -> No
     why = why_no_proof(chain, every, meant, in_force)
     if why:
         raise ConfirmError(why)
-
-
-def _put_aside(journal: Journal, present: KeptFile) -> str:
-    """Keep a copy of the file; return where."""
-    name = present.path.rpartition("/")[2]
-    number = 1
-    while Path(f"{journal.folder}/{name}.{number}").exists():
-        number += 1
-    path = f"{journal.folder}/{name}.{number}"
-    write_file(present._replace(path=path))
-    return path

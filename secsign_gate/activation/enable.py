@@ -4,7 +4,6 @@ The order is the safety: what can be found out beforehand is, what is to be done
 done, and the undo is ready before the first byte is another. Whatever fails after that, everything is put back.
 """
 
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,7 +24,6 @@ from secsign_gate.activation.checkpoint import keep, write_file
 from secsign_gate.activation.journal import Journal, now
 from secsign_gate.activation.orders import Reach, reach, require_answers, usable_orders
 from secsign_gate.activation.plan import Doors, Gated, diff, drop_in_text, shipped_name
-from secsign_gate.activation.process import process
 from secsign_gate.activation.reload import reload_sshd
 from secsign_gate.activation.server import PreconditionError, drop_in_path, require_root, require_writable, sshd_meant
 from secsign_gate.activation.shipped import boot_unit, shipped_drop_in
@@ -175,7 +173,6 @@ def _carry_out(request: Request, planned: Plan, trial: Trial, say: Callable[[str
 
 def _armed(request: Request, planned: Plan, moment: Moment) -> Change:
     before = planned.in_force
-    own = process(os.getpid())
     doors = request.doors
     return Change(
         phase=Phase.ARMED,
@@ -186,8 +183,6 @@ def _armed(request: Request, planned: Plan, moment: Moment) -> Change:
         started=moment,
         deadline=moment.later(_TO_WORK),
         in_force=None,
-        by_pid=os.getpid(),
-        by_start_time=0 if own is None else own.start_time,
         before=planned.before,
         original=planned.before if before is None else before.original,
         written=tuple(WrittenFile(file.path, digest(file.content or b"")) for file in planned.files),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from secsign_gate.activation.change import Change, JournalError, KeptFile, Moment, from_json, to_json
 from secsign_gate.activation.checkpoint import put_back, sync_directory, write_file
+from secsign_gate.activation.process import start_time
 
 DEFAULT_FOLDER = "/var/lib/secsign-gate/activation"
 _MAX_BYTES = 32 << 20  # a change, and what was before it
@@ -42,7 +43,16 @@ class Journal:
         with held(f"{self.folder}/lock") as is_ours:
             if not is_ours:
                 raise BusyError("another secsign-gate is changing sshd's configuration; wait until it is done")
+            Path(f"{self.folder}/lock").write_text(f"{os.getpid()} {start_time(os.getpid())}\n", "ascii")
             yield
+
+    def holder(self) -> tuple[int, int] | None:
+        """Return pid and start time of who holds, or held last, the lock; None if that is not known."""
+        try:
+            pid, began = Path(f"{self.folder}/lock").read_text("ascii").split()
+            return int(pid), int(began)
+        except (OSError, ValueError):
+            return None
 
     def read(self) -> Change | None:
         """Return the change on record, None if there is none. Raises JournalError."""

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Fields of proc_pid_stat(5), counted from behind the name, which may hold anything.
-_PARENT, _TERMINAL, _START_TIME = 1, 4, 19
+_PARENT, _START_TIME = 1, 19
 _OF_THE_IMAGE = (23, 25, 45, 46, 47, 48)  # startcode, startstack, arg_start … env_end: exec(2) places all anew
 _STATE, _INODE, _LISTEN = 3, 9, "0A"  # of a line of proc_pid_net(5)'s tcp; include/net/tcp_states.h
 _MOST_ANCESTORS = 1000
-_NO_AUDIT_SESSION = 0xFFFFFFFF
 
 
 class Process(NamedTuple):
-    """A process. `start_time` is in clock ticks since boot. `terminal` is its device number, 0 for none.
+    """A process. `start_time` is in clock ticks since boot.
 
     `executable` is the file that it runs from, empty if that may not be known.
     """
@@ -22,7 +21,6 @@ class Process(NamedTuple):
     pid: int
     parent: int
     start_time: int
-    terminal: int
     uid: int
     executable: str
 
@@ -37,7 +35,13 @@ def process(pid: int) -> Process | None:
     executable = ""
     with suppress(OSError):
         executable = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")  # noqa: PTH115 - it may have no path
-    return Process(pid, int(fields[_PARENT]), int(fields[_START_TIME]), int(fields[_TERMINAL]), uid, executable)
+    return Process(pid, int(fields[_PARENT]), int(fields[_START_TIME]), uid, executable)
+
+
+def start_time(pid: int) -> int:
+    """Return when the process started, in clock ticks since boot; 0 if it is gone."""
+    found = process(pid)
+    return 0 if found is None else found.start_time
 
 
 def ancestry(pid: int) -> tuple[Process, ...]:
@@ -71,15 +75,6 @@ def image_of(pid: int) -> tuple[str, ...]:
         with suppress(OSError):
             held.add(os.readlink(f"/proc/{pid}/fd/{name}"))  # noqa: PTH115 - `socket:[1]` is no path
     return (*(fields[field] for field in _OF_THE_IMAGE), *sorted(held & listening))
-
-
-def audit_session(pid: int) -> int | None:
-    """Return the audit session of the process (pam_loginuid), None where there is none."""
-    try:
-        number = int(Path(f"/proc/{pid}/sessionid").read_text("ascii"))
-    except (OSError, ValueError):
-        return None
-    return None if number == _NO_AUDIT_SESSION else number
 
 
 def unit_of(pid: int) -> str:

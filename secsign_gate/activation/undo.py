@@ -1,11 +1,14 @@
 """Putting back what was there before a change. It may be interrupted anywhere, and is begun again until it is done."""
 
 import syslog
+from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
+from pathlib import Path
 
 from secsign_gate.activation.arming import disarm_boot
-from secsign_gate.activation.change import Change, Phase, Server, undoing, why_due
-from secsign_gate.activation.checkpoint import put_back
+from secsign_gate.activation.change import Change, KeptFile, Phase, Server, digest, undoing, why_due
+from secsign_gate.activation.checkpoint import CheckpointError, keep_or_none, put_back, write_file
 from secsign_gate.activation.journal import BusyError, Journal, now
 from secsign_gate.activation.reload import ReloadError, is_there, reload_sshd, start_again
 from secsign_gate.activation.steps import Steps, no_steps
@@ -18,29 +21,46 @@ class UndoError(GateError):
     """The files are as they were, but sshd does not run them yet. `str()` is one sentence."""
 
 
-def undo(journal: Journal, change: Change, *, reload: bool = True, at_step: Steps = no_steps) -> None:
-    """Put back what was before `change`, whose phase is UNDOING or becomes it, and have sshd read it.
+class Reload(Enum):
+    """What an undo does with the sshd that listens."""
 
-    The caller holds the journal's lock. Raises CheckpointError if a file cannot be put back; UndoError if sshd cannot
-    be made to read its configuration. In both cases the journal still says UNDOING, and the watcher goes on trying.
+    NOT = "not"  # at boot: none does yet
+    TELL = "tell"  # have it read its configuration
+    TELL_OR_START = "tell or start"  # start it as well, should it have ended over the change
+
+
+def undo(
+    journal: Journal,
+    change: Change,
+    *,
+    reload: Reload = Reload.TELL_OR_START,
+    say: Callable[[str], None] = lambda _: None,
+    at_step: Steps = no_steps,
+) -> None:
+    """Put back what was before `change`, an `undoing` or `disabling` one, and have sshd read it.
+
+    A file that somebody has changed by hand since is kept beside the journal first, which `say` is told. The caller
+    holds the journal's lock. Raises CheckpointError if a file cannot be put back; UndoError if sshd cannot be made to
+    read its configuration. In both cases the change stays on record, and the watcher goes on trying.
     """
     if change.phase is not Phase.UNDOING:
         raise ValueError("say why it is undone: undoing() or disabling()")
-    journal.write(change)
+    _record(journal, change)
     at_step("undo is on record")
     for kept in change.before:
+        _put_aside(journal, change, kept, say)
         put_back(kept)
         at_step("a file is put back")
-    if reload:
+    if reload is not Reload.NOT:
         sshd = sshd_of_server(change.server)
         try:
-            _have_it_read(sshd, change.server)
+            _have_it_read(sshd, change.server, start=reload is Reload.TELL_OR_START)
         except (SshdError, ReloadError) as error:
             raise UndoError(
                 f"the files are as they were before, but {error}; mend that, and sshd is told again by itself"
             ) from None
         at_step("sshd runs the old configuration")
-    disarm_boot(reload=reload)
+    disarm_boot(reload=reload is not Reload.NOT)
     at_step("nothing is armed")
     if change.previous is None:
         journal.remove()
@@ -48,7 +68,38 @@ def undo(journal: Journal, change: Change, *, reload: bool = True, at_step: Step
         journal.write(change.previous)
 
 
-def _have_it_read(sshd: Sshd, server: Server) -> None:
+def _record(journal: Journal, change: Change) -> None:
+    """Write down that the change is undone. Where the disk is full, what stands there is as good unless confirmed."""
+    try:
+        journal.write(change)
+    except CheckpointError:
+        present = journal.read()
+        if present is None or present.phase is Phase.CONFIRMED:
+            raise
+
+
+def _put_aside(journal: Journal, change: Change, kept: KeptFile, say: Callable[[str], None]) -> None:
+    """Keep a copy of a file that is neither what was written nor what is put back."""
+    present = keep_or_none(kept.path)
+    known = {written.digest for written in change.written if written.path == kept.path}
+    if (
+        present is None
+        or present.content is None
+        or present.content == kept.content
+        or digest(present.content) in known
+    ):
+        return
+    name = kept.path.rpartition("/")[2]
+    number = 1
+    while Path(f"{journal.folder}/{name}.{number}").exists():
+        number += 1
+    aside = f"{journal.folder}/{name}.{number}"
+    write_file(present._replace(path=aside))
+    say(f"{kept.path} was changed by hand meanwhile; that is kept as {aside}")
+    told(f"{kept.path} was changed by hand meanwhile; that is kept as {aside}")
+
+
+def _have_it_read(sshd: Sshd, server: Server, *, start: bool) -> None:
     """Have the listeners read their configuration; start sshd where it has ended. Raises SshdError and ReloadError."""
     try:
         if any(is_there(listener) for listener in server.listeners):
@@ -56,7 +107,8 @@ def _have_it_read(sshd: Sshd, server: Server) -> None:
     except ReloadError:
         if any(is_there(listener) for listener in server.listeners):
             raise
-    start_again(sshd, server)
+    if start:
+        start_again(sshd, server)
 
 
 def undo_what_is_due(journal: Journal, *, at_boot: bool = False, wait: bool = False) -> str:
@@ -72,7 +124,7 @@ def undo_what_is_due(journal: Journal, *, at_boot: bool = False, wait: bool = Fa
             why = why_due(change, now(), at_boot=at_boot)
             if change is None or not why:
                 return ""
-            undo(journal, undoing(change, why), reload=not at_boot)
+            undo(journal, undoing(change, why), reload=Reload.NOT if at_boot else Reload.TELL)
             told(f"undone: {why}")
             return why
     except BusyError:

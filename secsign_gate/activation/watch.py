@@ -17,12 +17,13 @@ from typing import NoReturn
 from secsign_gate.activation.arming import disarm_boot
 from secsign_gate.activation.change import Change, Phase, undoing, why_due
 from secsign_gate.activation.journal import BusyError, Journal, held, now
-from secsign_gate.activation.process import process
+from secsign_gate.activation.process import start_time
 from secsign_gate.activation.undo import told, undo
 from secsign_gate.errors import GateError
 
 _LOOK_EVERY = 0.2
 _AFTER_A_FAULT = 2.0
+_FOR_OTHERS = 120.0  # seconds for a `confirm` or a `disable` that is at work when the time is up
 _DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGPIPE)
 
 
@@ -59,19 +60,21 @@ def _looked(journal: Journal) -> bool:
                 told(f"undone: {why}")
     except BusyError:
         if change is not None:
-            _end_who_hangs(change)
+            _end_who_hangs(journal, change)
     return False
 
 
-def _end_who_hangs(change: Change) -> None:
-    """End the command that makes the change if it holds the lock although its time is long up: it was stopped."""
-    if change.phase is not Phase.ARMED or now().since_boot < change.deadline.since_boot:
+def _end_who_hangs(journal: Journal, change: Change) -> None:
+    """End the command that holds the lock although its time is long up: it was stopped, or waits for nothing."""
+    patience = 0.0 if change.phase is Phase.ARMED else _FOR_OTHERS
+    holder = journal.holder()
+    if holder is None or now().since_boot < change.deadline.since_boot + patience:
         return
+    pid, began = holder
     with suppress(OSError):
-        descriptor = os.pidfd_open(change.by_pid)
+        descriptor = os.pidfd_open(pid)
         try:
-            found = process(change.by_pid)
-            if found is not None and found.start_time == change.by_start_time:
+            if start_time(pid) == began:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         finally:
             os.close(descriptor)

@@ -64,6 +64,9 @@ Exit status: 0 if it is off, also if it was before; 1 if something is left to do
 """
 
 
+_LOOK_EVERY = 0.3
+
+
 class _Failed(click.ClickException):
     """What was to be done was not done."""
 
@@ -109,21 +112,14 @@ def enable(ctx: click.Context, /, **given: Any) -> None:
             raise _Failed("nothing was changed")
 
         change = enable_gate(request, journal, _trial(given, request.orders), agree=agree, say=_say)
+        _tell_and_wait(ctx, journal, change, wait=not given["no_wait"])
+    except KeyboardInterrupt:
+        _tell_interrupted(journal)
+        raise click.Abort from None
     except (ConfigError, UnavailableError):
         raise
     except GateError as error:
         raise _Failed(str(error)) from None
-    if change is None:
-        click.echo("the drop-in says this already; nothing had to be changed")
-        return
-    until = time.strftime("%H:%M:%S", time.localtime(change.deadline.wall))
-    click.echo(
-        f"The gate stands in front of {printable(change.gated)}. Log in anew, by SSH, and run "
-        f"{click.style('secsign-gate confirm', bold=True)} there; without it everything is put back at {until}.",
-        color=ctx.color,
-    )
-    if not given["no_wait"]:
-        _wait(journal, change)
 
 
 @click.command(help=_CONFIRM_HELP)
@@ -222,19 +218,29 @@ def _say(sentence: str) -> None:
     click.echo(f"  {printable(sentence)}")
 
 
-def _wait(journal: Journal, change: Change) -> None:
-    """Wait until the change is confirmed or undone."""
-    try:
-        while True:
-            present = journal.read()
-            if present is None or present.started != change.started:
-                raise _Failed("nobody confirmed it, so everything is as it was before")
-            if present.phase is Phase.CONFIRMED:
-                click.echo("confirmed")
-                return
-            time.sleep(0.3)
-    except KeyboardInterrupt:
-        click.echo("it still waits to be confirmed; `secsign-gate disable` undoes it now", err=True)
-        raise click.Abort from None
-    except GateError as error:
-        raise _Failed(str(error)) from None
+def _tell_and_wait(ctx: click.Context, journal: Journal, change: Change | None, *, wait: bool) -> None:
+    """Say how it stands; wait until the change is confirmed or undone."""
+    if change is None:
+        click.echo("the drop-in says this already; nothing had to be changed")
+        return
+    until = time.strftime("%H:%M:%S", time.localtime(change.deadline.wall))
+    click.echo(
+        f"The gate stands in front of {printable(change.gated)}. Log in anew, by SSH, and run "
+        f"{click.style('secsign-gate confirm', bold=True)} there; without it everything is put back at {until}.",
+        color=ctx.color,
+    )
+    sys.stdout.flush()
+    while wait:
+        present = journal.read()
+        if present is None or present.started != change.started:
+            raise _Failed("nobody confirmed it, so everything is as it was before")
+        if present.phase is Phase.CONFIRMED:
+            click.echo("confirmed")
+            return
+        time.sleep(_LOOK_EVERY)
+
+
+def _tell_interrupted(journal: Journal) -> None:
+    change = journal.read()
+    if change is not None and change.phase is Phase.WAITING:
+        click.echo("it still waits to be confirmed; `secsign-gate disable --unconfirmed` undoes it now", err=True)

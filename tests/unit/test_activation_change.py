@@ -44,8 +44,6 @@ def change(phase: Phase = Phase.ARMED, previous: Change | None = None) -> Change
         started=BEGAN,
         deadline=BEGAN.later(300),
         in_force=None,
-        by_pid=8,
-        by_start_time=80,
         before=BEFORE,
         original=ORIGINAL,
         written=(WrittenFile(BEFORE[0].path, "00"),),
@@ -111,7 +109,7 @@ changes = st.builds(
     st.builds(Server, texts, texts, st.lists(texts, max_size=3).map(tuple),
               st.lists(st.builds(Listener, numbers, numbers), max_size=2).map(tuple)),
     texts, st.lists(texts, max_size=2).map(tuple), st.lists(texts, max_size=2).map(tuple),
-    moments, moments, st.none() | moments, numbers, numbers,
+    moments, moments, st.none() | moments,
     st.lists(kept, max_size=2).map(tuple), st.lists(kept, max_size=2).map(tuple),
     st.lists(st.builds(WrittenFile, paths, texts), max_size=2).map(tuple), st.none(), texts,
 )  # fmt: skip

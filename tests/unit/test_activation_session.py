@@ -14,13 +14,13 @@ IN_FORCE = 5000
 def login(start: int, parent: int = LISTENER, executable: str = "/usr/sbin/sshd", uid: int = 0) -> tuple[Process, ...]:
     """Return `secsign-gate confirm`, sudo, the shell, sshd's two processes, and what sshd was started by."""
     return (
-        Process(105, 104, start + 400, 7, 0, "/opt/secsign-gate/bin/python3"),
-        Process(104, 103, start + 300, 7, 0, "/usr/bin/sudo"),
-        Process(103, 102, start + 30, 7, 1000, "/bin/bash"),
-        Process(102, 101, start + 20, 0, 1000, executable),
-        Process(101, parent, start, 0, uid, executable),
-        Process(parent, 1, 100, 0, 0, "/usr/sbin/sshd"),
-        Process(1, 0, 1, 0, 0, "/sbin/init"),
+        Process(105, 104, start + 400, 0, "/opt/secsign-gate/bin/python3"),
+        Process(104, 103, start + 300, 0, "/usr/bin/sudo"),
+        Process(103, 102, start + 30, 1000, "/bin/bash"),
+        Process(102, 101, start + 20, 1000, executable),
+        Process(101, parent, start, uid, executable),
+        Process(parent, 1, 100, 0, "/usr/sbin/sshd"),
+        Process(1, 0, 1, 0, "/sbin/init"),
     )
 
 
@@ -49,13 +49,13 @@ def test_by_another_sshd_proves_nothing() -> None:
 
 
 def test_where_none_listens_each_connection_has_its_own() -> None:
-    by_inetd = (*login(IN_FORCE, parent=1)[:5], Process(1, 0, 1, 0, 0, "/sbin/init"))
+    by_inetd = (*login(IN_FORCE, parent=1)[:5], Process(1, 0, 1, 0, "/sbin/init"))
     assert why(by_inetd, frozenset()) == ""
 
 
 def test_no_login_by_ssh() -> None:
-    console = (Process(20, 19, IN_FORCE, 5, 0, "/usr/bin/python3"), Process(19, 1, IN_FORCE, 5, 0, "/bin/bash"))
-    tmux = (Process(20, 19, IN_FORCE, 5, 0, "/usr/bin/python3"), Process(19, 1, IN_FORCE, 0, 0, "/usr/bin/tmux"))
+    console = (Process(20, 19, IN_FORCE, 0, "/usr/bin/python3"), Process(19, 1, IN_FORCE, 0, "/bin/bash"))
+    tmux = (Process(20, 19, IN_FORCE, 0, "/usr/bin/python3"), Process(19, 1, IN_FORCE, 0, "/usr/bin/tmux"))
     for chain in (console, tmux, ()):
         assert "no login by SSH" in why(chain)
 
