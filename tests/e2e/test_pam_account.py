@@ -244,3 +244,28 @@ def test_a_channel_whose_key_has_another_phone_is_not_covered(gate: Gate, broker
     assert login.outcome().stdout == b"in\n"
     assert [one["ground"] for one in gate.records] == ["approved", "approved"]
     master.session.kill()
+
+
+def test_the_phone_says_what_it_is_about(gate: Gate, alice: Person) -> None:
+    login = alice.ssh("echo in")
+    assert "alice@private-host an SSH connection from 127.0.0.1" in str(gate.phone("alice").wait())
+    gate.phone("alice").accept()
+    assert login.outcome().stdout == b"in\n"
+
+
+def test_one_account_does_not_take_all_places(gate: Gate, alice: Person, broker: RunningBroker) -> None:
+    gate.configure(broker={"connections_per_account": 4})
+    bob = gate.user("bob", secsign_id="bob")
+    broker.reload()
+    logins = [alice.ssh("touch proof") for _ in range(4)]
+    while len(broker.status()["waiting"]) < 4:
+        pass
+    assert alice.ssh("touch proof").outcome().status == 255
+    assert wait_for_record(gate, reason=Reason.TOO_MANY_CONNECTIONS)["account"] == "alice"
+    his = bob.ssh("echo in")
+    gate.phone("bob").accept()
+    assert his.outcome().stdout == b"in\n"
+    for login in logins:
+        login.session.kill()
+    while broker.status()["waiting"]:
+        pass

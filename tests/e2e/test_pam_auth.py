@@ -141,6 +141,8 @@ class TestKeyThenPush:
             ("force_command", None, "granted"),
         ]
         assert len(gate.phone("alice").auth_sessions()) == 1
+        # After two methods, sshd names the first of them in the account phase as well.
+        assert gate.records[1]["methods"] == ["publickey ssh-ed25519"]
 
     def test_the_phone_is_never_all_that_it_takes(self, gate: Gate, key_then_push: RunningBroker) -> None:
         gate.more_settings = PASSWORD_THEN_PUSH  # sshd asks nothing but PAM, and PAM nothing but the phone

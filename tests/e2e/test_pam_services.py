@@ -207,3 +207,16 @@ def test_an_account_that_is_not_there_is_refused() -> None:
     ran = subprocess.run(door, env=environment, capture_output=True, check=False, timeout=LONGEST_WAIT)
     assert ran.returncode == 77
     assert b"no account has the name 'nemo'" in ran.stderr
+
+
+def test_the_console_asks_too(gate: Gate, pam: PamStack) -> None:
+    pam.use("login", service="login")
+    with Terminal(["login", "alice"]) as terminal:
+        terminal.expect("assword")
+        terminal.type(PASSWORD + "\r")
+        terminal.expect("within 50 s")
+        gate.simulator.accept(phone(gate, "alice"))
+        terminal.expect(r"alice@private-host\S*\$ ")
+        terminal.type("exit\r")
+        assert terminal.wait() == 0
+    assert gate.records[0]["service"] == "login"

@@ -359,3 +359,29 @@ def test_the_proof_of_a_door_that_has_gone_takes_nobodys_turn(visited: Visited) 
         await visit.end()
 
     visited(test)
+
+
+def test_pam_is_answered_by_a_daemon_only(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        await visit.begin(None)
+        visit.say(
+            wire.AskForPam(
+                phase=b"account",
+                service=b"sshd",
+                account=b"root",
+                remote_user=b"",
+                remote_host=b"",
+                terminal=b"ssh",
+                ssh_connection=QUESTION.ssh_connection,
+                auth_info=b"",
+                after_password=False,
+                seconds=90,
+            )
+        )
+        answer = await visit.answer()
+        assert (answer.allowed, answer.why) == (False, Reason.CONFIGURATION_ERROR)
+        assert "only the daemon answers PAM" in answer.detail
+        await visit.end()
+        assert not visit.id_server.asked.done()
+
+    visited(test)
