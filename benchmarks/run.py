@@ -24,6 +24,7 @@ BENCHMARKS = (
     "memory",
     "dead_server",
     "embedded_login",
+    "authorized_keys",
     "throughput",
 )
 
