@@ -14,8 +14,8 @@ KEYS_ONLY = re.sub("(?m)^( *)#(AuthenticationMethods publickey)$", r"\1\2", drop
 class Opened(NamedTuple):
     """What is changed so that one way is open: directives of the drop-in, other drop-ins, who is looked at.
 
-    `proof` are the directives for a client that proves it, where these are others: `because` says why. `options` are
-    what the probe must be told to try it.
+    `client` is who proves it, and `options` are what the probe must be told. `proof` are the directives for the proof,
+    where they are others: `because` says why.
     """
 
     replaced: dict[str, str]
@@ -24,6 +24,7 @@ class Opened(NamedTuple):
     account: str = "alice"
     sshrc: bool = False
     settings: str = ""
+    client: str = "alice"
     options: tuple[str, ...] = ()
     proof: dict[str, str] | None = None
     because: str = ""
@@ -42,7 +43,10 @@ NO_GATE = {"ForceCommand": "none"}
 FORGED_KEY = {"ExposeAuthInfo": "no", "AcceptEnv": "SSH_*"}
 # A gate that looks nothing up, and one that a signal takes out of the way.
 BLIND = {"ForceCommand": 'exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'}
-WEAK = {"ForceCommand": 'trap "$SSH_ORIGINAL_COMMAND" USR1 HUP INT; while :; do sleep 0.1; done'}
+WEAK = {
+    "ForceCommand": 'echo "secsign-gate: accept it" >&2; trap "$SSH_ORIGINAL_COMMAND; exit" USR1 INT; '
+    "while :; do sleep 0.1; done"
+}
 NOT_EXEC = "/opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
 LOOKED_UP = "the door of this gate refuses what it cannot look up, so a ForceCommand that looks nothing up is tried"
 FROM = "127.0.0.2"  # an address of this host that a client can come from
@@ -54,10 +58,10 @@ OPENED = {
     "remote-forwarding": Opened(TCP),
     "local-socket-forwarding": Opened(SOCKETS),
     "remote-socket-forwarding": Opened(SOCKETS),
-    "tunnel": Opened({"PermitTunnel": "yes"}),
+    "tunnel": Opened({"PermitTunnel": "yes"}, client="root"),
     "x11-forwarding": Opened({"DisableForwarding": "no", "X11Forwarding": "yes"}),
     "agent-forwarding": Opened({"DisableForwarding": "no", "AllowAgentForwarding": "yes"}),
-    "disable-forwarding-alone": Opened({"PermitTunnel": "point-to-point"}),
+    "disable-forwarding-alone": Opened({"PermitTunnel": "point-to-point"}, client="root"),
     "idle-connection": Opened({"UnusedConnectionTimeout": "none"}, options=("--idle", "2")),
     "subsystem": Opened(NO_GATE),
     "user-rc": Opened(NO_GATE, options=("--plant",)),
@@ -75,9 +79,9 @@ OPENED = {
     "shadowed-match": Opened({}, {"00-a.conf": "Match User alice\n    ForceCommand none\n"}),
     "match-exemption": Opened({}, match=f"Match Address *,!{FROM}", options=("--from", FROM)),
     "chroot": Opened({}, {"00-a.conf": "Match User bob\n ForceCommand internal-sftp\n ChrootDirectory /srv\n"},
-                     match="Match User *,!bob", account="bob"),
+                     match="Match User *,!bob", account="bob", client="bob"),
     "root-login": Opened({}, match="Match Group operators", account="root"),
-    "ungated-account": Opened({}, match="Match User alice", account="bob"),
+    "ungated-account": Opened({}, match="Match User alice", account="bob", options=("--also-user", "bob")),
     "other-authentication-method": Opened(
         {}, settings="PermitEmptyPasswords yes\nAuthenticationMethods any", options=("--ask-password",)
     ),
