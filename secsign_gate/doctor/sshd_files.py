@@ -114,7 +114,7 @@ def _others(files: Files) -> Iterator[Finding]:
         if not listener.is_openssh:
             what = f"{where}, and knows no ForceCommand of sshd's"
             why = "whoever comes in there never meets the gate"
-            yield Finding(Status.OPEN, "", "", what, why, "stop it", f"kill {listener.pid}")
+            yield Finding(Status.OPEN, "", "", what, why, "stop it, and see that nothing starts it again")
         elif fault:
             what = f"another sshd, {where}: {fault}"
             why = "whoever comes in there may never meet the gate"

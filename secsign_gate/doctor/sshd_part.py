@@ -30,15 +30,18 @@ def sshd_findings(
     Raises nothing: what fails is a finding.
     """
     try:
-        sshd.validate()
         files = look_at_files(sshd)
-        chosen, missing = chosen_accounts(accounts, groups)
-        answers = ask(sshd, chosen, settings)
     except SshdError as error:
         return (_unusable(str(error)),)
     whole = examine_files(files if running else files._replace(running=None, others=()))
     if not running:
         whole = [finding for finding in whole if finding.status is not Status.NOTE]
+    try:
+        sshd.validate()
+        chosen, missing = chosen_accounts(accounts, groups)
+        answers = ask(sshd, chosen, settings)
+    except SshdError as error:
+        return worst_first([_unusable(str(error)), *whole])
     judged = judge(answers.sessions) if answers.sessions else []
     return worst_first([*missing, *answers.findings, *whole, *judged])
 

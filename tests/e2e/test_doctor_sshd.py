@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import drop_in
 import pytest
@@ -18,7 +20,7 @@ from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.sshd_part import sshd_findings
-from secsign_gate.sshd.program import find_sshd
+from secsign_gate.sshd.program import Sshd, find_sshd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,6 +165,18 @@ def test_drop_ins_that_no_include_reads_are_told(tmp_path: Path) -> None:
     assert Status.OPEN in statuses(found, "ungated-account")
 
 
+def test_an_include_below_a_match_is_told_even_where_sshd_refuses_it(tmp_path: Path) -> None:
+    configuration = configured(tmp_path, {GATE: drop_in.gated()})
+    include = re.search("(?m)^Include .*$", configuration.read_text())
+    assert include is not None
+    text = configuration.read_text().replace(include[0], "")
+    configuration.write_text(f"{text}\nMatch Address 10.0.0.0/8\n{include[0]}\n")
+    found = examine(configuration, "alice")
+    assert [one.status for one in found] == [Status.BROKEN, Status.WEAK]  # for PermitUserEnvironment is in no Match
+    assert "PermitUserEnvironment" in found[0].what
+    assert "Include" in found[1].what
+
+
 def test_an_account_that_does_not_exist_is_told(tmp_path: Path) -> None:
     found = examine(configured(tmp_path, {GATE: drop_in.gated()}), "no-one", "alice")
     assert [finding.account for finding in found if finding.status == Status.BROKEN] == ["no-one"]
@@ -197,17 +211,46 @@ def test_our_own_settings_are_held_against_sshds(tmp_path: Path) -> None:
 def test_a_running_sshd_that_has_not_read_its_files_is_told_to(tmp_path: Path) -> None:
     with running_sshd.Sshd(tmp_path, {GATE: KEYS_ONLY}) as server:
         sshd = find_sshd(running_sshd.SSHD, str(server.configuration))
-        told = [
-            one for one in sshd_findings(sshd, accounts=("alice",)) if "have read" in one.what or "had read" in one.what
-        ]
-        assert told == []
+        assert unread(sshd) == []
         changed = tmp_path / "sshd_config.d" / GATE
         ahead = time.time() + 10  # what matters is which is later, and ctime cannot be set
         before = changed.stat().st_ctime
         while changed.stat().st_ctime == before:
             os.utime(changed, (ahead, ahead))
-        told = [one for one in sshd_findings(sshd, accounts=("alice",)) if "had read" in one.what]
-        assert [(one.status, one.line) for one in told] == [(Status.WEAK, "sshd -t && systemctl reload ssh")]
+        assert [(one.status, one.line) for one in unread(sshd)] == [(Status.WEAK, "sshd -t && systemctl reload ssh")]
+
+
+def test_a_reload_is_known_by_the_pid_file(tmp_path: Path) -> None:
+    """After SIGHUP sshd has the same pid and the same start time; only its PidFile tells that it has read its files."""
+    configuration, pid_file = configured(tmp_path, {GATE: KEYS_ONLY}), tmp_path / "pid"
+    text = configuration.read_text().replace("PidFile none", f"PidFile {pid_file}")
+    configuration.write_text(text.replace("Port 22\n", "Port 2200\n"))
+    sshd = find_sshd(running_sshd.SSHD, str(configuration))
+    command = [running_sshd.SSHD, "-D", "-e", "-f", configuration]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            until_it_serves(process.stderr)
+            changed = tmp_path / "sshd_config.d" / GATE
+            while changed.stat().st_ctime <= pid_file.stat().st_mtime:  # the kernel's clock for files has ticks
+                changed.touch()
+            assert [one.status for one in unread(sshd)] == [Status.WEAK]
+            process.send_signal(signal.SIGHUP)
+            until_it_serves(process.stderr)
+            assert unread(sshd) == []
+        finally:
+            process.kill()
+
+
+def until_it_serves(log: IO[str]) -> None:
+    """Wait for the first greeting: by then the PidFile is written."""
+    port = next(int(found[1]) for line in log if (found := running_sshd.READY.search(line)))
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        assert client.recv(4) == b"SSH-"
+
+
+def unread(sshd: Sshd) -> list[Finding]:
+    return [one for one in sshd_findings(sshd, accounts=("alice",)) if "had read" in one.what]
 
 
 def test_another_sshd_without_the_gate_is_told(tmp_path: Path) -> None:

@@ -28,24 +28,28 @@ def _client(session: Session) -> Iterator[Hole]:
     names += [] if isolated else PYTHON
     taken = {name: pattern for name in names if (pattern := session.accepts(name)) and not is_overruled(session, name)}
     if taken:
-        what = f"{_accepting(session, taken.values())} lets the client set {_listed(list(taken))}"
-        yield Hole(Status.OPEN, what, _mend_accept(session), ACCEPT_LINE)
+        what, mend = _accepting(session, taken.values())
+        yield Hole(Status.OPEN, f"{what} lets the client set {_listed(list(taken))}", mend, ACCEPT_LINE)
     broad = [pattern for pattern in session.effective.values("acceptenv") if not _is_harmless(pattern)]
     if broad and not taken:
-        what = f"{_accepting(session, broad)} lets the client set more than language and colours"
-        yield Hole(Status.WEAK, what, _mend_accept(session), ACCEPT_LINE)
+        what, mend = _accepting(session, broad)
+        yield Hole(Status.WEAK, f"{what} lets the client set more than language and colours", mend, ACCEPT_LINE)
 
 
-def _accepting(session: Session, patterns: Iterable[str]) -> str:
-    """Return the patterns as AcceptEnv, and where the first of them is accepted."""
+def _accepting(session: Session, patterns: Iterable[str]) -> tuple[str, str]:
+    """Return the patterns as AcceptEnv, with where the first of them is accepted, and how to mend that.
+
+    The AcceptEnv lines of all Match blocks count, and replace those outside (sshd_config(5)).
+    """
     each = list(dict.fromkeys(patterns))
     lines = session.effective.applied("acceptenv")
     line = next((line for line in lines if each[0] in split_arguments(line.text)), None)
-    return f"AcceptEnv {' '.join(each)}" + (f" ({line.place})" if line else "")
-
-
-def _mend_accept(session: Session) -> str:
-    return f"{session.mend('ForceCommand')}, and take the others out: AcceptEnv lines of Match blocks add up"
+    if line is None:
+        return f"AcceptEnv {' '.join(each)}", session.mend("AcceptEnv")
+    what = f"AcceptEnv {' '.join(each)} ({line.place})"
+    if line.matched:
+        return what, f"write this in place of {line.place}; AcceptEnv lines of several Match blocks add up"
+    return what, session.mend("AcceptEnv")
 
 
 def _listed(names: list[str]) -> str:
@@ -57,8 +61,8 @@ def _forged(session: Session) -> Iterator[Hole]:
     names = [name for name in _OF_SSHD if name != "SSH_USER_AUTH" or not effective.is_on("exposeauthinfo")]
     taken = {name: pattern for name in names if (pattern := session.accepts(name)) and name not in session.set_env}
     if taken:
-        what = f"{_accepting(session, taken.values())} lets the client set {', '.join(taken)}"
-        yield Hole(Status.OPEN, what, _mend_accept(session), ACCEPT_LINE)
+        what, mend = _accepting(session, taken.values())
+        yield Hole(Status.OPEN, f"{what} lets the client set {', '.join(taken)}", mend, ACCEPT_LINE)
 
 
 def _user(session: Session) -> Iterator[Hole]:

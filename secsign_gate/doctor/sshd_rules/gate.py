@@ -30,8 +30,8 @@ def _overruled_gate(session: Session) -> str | None:
 
 def _shadowed(session: Session) -> Iterator[Hole]:
     late, winner = _overruled_gate(session), session.effective.set_at("forcecommand")
-    if late is not None and winner is not None:
-        what = f"{winner.place} sets {_forced(session)} before {late} can set the gate"
+    if late is not None and winner is not None and not _has_chroot(session):
+        what = f"{winner.place} sets ForceCommand {winner.text}, before {late} can set the gate"
         mend = f"take the line out of {winner.path}, or let the gate's file be read first, as 00-secsign-gate.conf is"
         yield Hole(Status.OPEN, what, mend, GATE_LINE)
 
@@ -86,7 +86,7 @@ def _forced_commands_only(session: Session) -> Iterator[Hole]:
 
 
 def _chroot(session: Session) -> Iterator[Hole]:
-    if not _has_chroot(session) or _overruled_gate(session) is not None:
+    if not _has_chroot(session):
         return
     folder = session.effective.value("chrootdirectory")
     where = f"ChrootDirectory {folder}{session.where('ChrootDirectory')}"

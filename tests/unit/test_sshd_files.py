@@ -1,0 +1,77 @@
+"""What the doctor says of sshd as a whole, by value."""
+
+import pytest
+
+from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.sshd_files import Files, examine_files
+from secsign_gate.sshd.config_files import Configuration
+from secsign_gate.sshd.config_lines import parse_criteria, parse_line
+from secsign_gate.sshd.program import Sshd
+from secsign_gate.sshd.running import Listener
+from secsign_gate.sshd.version import Version
+
+MAIN, GATE, OTHER = (
+    "/etc/ssh/sshd_config",
+    "/etc/ssh/sshd_config.d/00-secsign-gate.conf",
+    "/etc/ssh/sshd_config.d/0.conf",
+)
+DOOR = "ForceCommand exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
+
+
+def line(path, text, match=""):
+    parsed = parse_line(path, 7, parse_criteria(match), text)
+    assert parsed is not None
+    return parsed
+
+
+def listener(executable="/usr/sbin/sshd", *, pid=12, replaced=False):
+    where = (("192.0.2.1", 2222),)
+    return Listener(pid, executable, (), replaced, 1000.0, where, frozenset({0}))
+
+
+LINES = (line(MAIN, "Include /etc/ssh/sshd_config.d/*.conf"), line(GATE, "Match all", "all"), line(GATE, DOOR, "all"))
+
+
+def files(*, lines=LINES, version=(9, 2), drop_ins=(GATE,), read=(MAIN, GATE), **others):
+    sshd = Sshd("/usr/sbin/sshd", Version(*version, ""), MAIN)
+    given = {"changed": 500.0, "loaded": 1000.0, "running": listener()} | others
+    return Files(sshd, Configuration(read, tuple(lines)), drop_ins, **given)
+
+
+def said(**changed):
+    return [(finding.status, finding.bypass) for finding in examine_files(files(**changed))]
+
+
+def test_where_all_is_well_nothing_is_said():
+    assert said() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        ({"version": (9, 1)}, (Status.BROKEN, "")),
+        ({"read": (MAIN,)}, (Status.BROKEN, "")),
+        ({"changed": 1001.0}, (Status.WEAK, "")),
+        ({"running": listener(replaced=True)}, (Status.WEAK, "")),
+        ({"running": None, "loaded": None}, (Status.NOTE, "")),
+        ({"others": ((listener("/usr/sbin/dropbear"), ""),)}, (Status.OPEN, "")),
+        ({"others": ((listener(pid=13), "there is no gate before alice"),)}, (Status.OPEN, "")),
+        ({"others": ((listener(pid=13), ""),)}, (Status.NOTE, "")),
+        ({"lines": (line(MAIN, "Include x.conf", "User a"), *LINES)}, (Status.WEAK, "shadowed-match")),
+        ({"lines": (line(OTHER, "Match User a", "User a"), *LINES)}, (Status.NOTE, "shadowed-match")),
+        ({"lines": (*LINES, line(OTHER, "ForceCommand none", "RDomain x"))}, (Status.UNKNOWN, "match-exemption")),
+    ],
+)
+def test_each_trouble_is_said(changed, wanted):
+    assert said(**changed) == [wanted]
+
+
+def test_what_is_after_the_gates_block_is_not_worth_a_word():
+    assert said(lines=(*LINES, line(OTHER, "Match User a", "User a"))) == []
+    assert said(lines=(*LINES, line(OTHER, "Banner none", "RDomain x"))) == []
+
+
+def test_another_server_is_named_with_where_it_listens():
+    (finding,) = examine_files(files(others=((listener("/usr/sbin/dropbear", pid=99), ""),)))
+    assert all(words in finding.what for words in ("/usr/sbin/dropbear", "99", "port 2222"))
+    assert finding.line == ""
