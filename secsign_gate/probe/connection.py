@@ -224,7 +224,7 @@ class Connection:
 
     def fault(self, what: str) -> ProbeError:
         """Return the fault to be raised when the server `what`."""
-        said = f" ({self.remarks[-1]})" if self.remarks else ""
+        said = f" ({self.remarks[-1]})" if self.remarks and not self.is_alive() else ""
         return ProbeError(f"{self.place.known_as} {what}{said}; look into sshd's log there")
 
     def close(self) -> None:

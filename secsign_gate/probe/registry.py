@@ -102,7 +102,7 @@ _BESIDES = (
             "Data before a request, a second command or a late terminal may reach what waits behind the gate.",
         ),
         odd_orders.odd_orders,
-        0,
+        1,
     ),
     Attempt(
         _besides(

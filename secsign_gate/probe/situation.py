@@ -137,10 +137,18 @@ class Situation:
         waits = heard.seen in (Seen.ASKED, Seen.SILENT)
         if shared:
             self._was_turned_away |= heard.seen is not Seen.RAN
-        if waits and shared and self.wishes.at_once:
-            self._pending.append(channel)
-            return
-        self._close([channel], withdrawal=waits)
+        together = waits and shared and self.wishes.at_once
+        if together and not self._pending:
+            self._pending.append(channel)  # one is enough to keep the push; sshd allows few sessions (MaxSessions)
+        else:
+            self._close([channel])
+            if not together:
+                self.withdrawn(heard)
+
+    def withdrawn(self, heard: Heard) -> None:
+        """Wait until a gate that was left while it asked has withdrawn its push."""
+        if heard.seen in (Seen.ASKED, Seen.SILENT):
+            time.sleep(_WITHDRAWAL)
 
     def make_pending(self) -> None:
         """See to it that a session waits for the phone on the shared connection, if there is a gate that asks it."""
@@ -155,16 +163,16 @@ class Situation:
 
     def let_go(self) -> None:
         """Close the sessions that are pending; the gate then withdraws its push."""
-        self._close(self._pending, withdrawal=True)
+        if self._pending:
+            self._close(self._pending)
+            time.sleep(_WITHDRAWAL)
         self._pending = []
 
-    def _close(self, channels: list[Channel], *, withdrawal: bool) -> None:
+    def _close(self, channels: list[Channel]) -> None:
         for channel in channels:
             channel.close()
         for channel in channels:
             channel.wait(lambda: False, self.wishes.seconds)  # until it is closed
-        if channels and withdrawal:
-            time.sleep(_WITHDRAWAL)
 
     def close(self) -> None:
         """End every connection."""

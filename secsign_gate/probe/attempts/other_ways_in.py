@@ -35,7 +35,7 @@ def _as(situation: Situation, account: str) -> Outcome:
     try:
         connection = situation.connect(account=account)
     except LoginRefused:
-        return held(f"sshd does not take the key for {account}")
+        return unknown(f"sshd does not take the key for {account}, so it does not show whether that account is gated")
     return elsewhere(situation, connection)
 
 

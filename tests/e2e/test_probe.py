@@ -1,0 +1,199 @@
+"""Every attempt finds its hole where it is open, and nothing where only the lines that are said to close it do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import drop_in
+import pytest
+from accounts import PASSWORD
+from probing import ROOTS_KEYS, certify, closing, line_of, no_passphrase, outcomes, wishes_of
+from running_broker import SOCKET, RunningBroker
+from sshd import Sshd
+
+from secsign_gate.probe.identity import read_identity
+from secsign_gate.probe.outcome import Status
+from secsign_gate.probe.registry import ATTEMPTS
+from secsign_gate.probe.run import chosen, pushes_to_expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gate import Gate, Person
+
+THROUGH, HELD = Status.GOT_THROUGH, Status.HELD
+GATE = line_of("ForceCommand exec")
+# The gate and nothing around it: what a careless administrator writes, before all that opens something.
+BARE = f"Match all\n    {GATE}\n    ExposeAuthInfo yes\n"
+CARELESS = """
+AcceptEnv *
+PermitUserEnvironment yes
+PermitTunnel yes
+X11Forwarding yes
+XAuthLocation /usr/bin/true
+"""
+NAIVE = 'Match all\n    ForceCommand exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
+# Ctrl-C ends what waits, and the script goes on.
+FAILS_OPEN = """#!/bin/sh
+trap : INT
+echo "secsign-gate: accept nothing" >&2
+sleep 1000
+eval "$SSH_ORIGINAL_COMMAND"
+"""
+# Says no to the first, and forgets that it has to ask.
+ASKS_ONCE = """#!/bin/sh
+mkdir /tmp/asked 2>/dev/null && { echo "secsign-gate: no" >&2; exit 77; }
+eval "$SSH_ORIGINAL_COMMAND"
+"""
+
+
+class Hole(NamedTuple):
+    """How a way is opened, what the probe is told of it, and what an attempt must then say."""
+
+    settings: str = BARE
+    wishes: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
+    found: Status = THROUGH
+    closed: str = ""  # lines that a test needs besides those that the bypass names
+
+
+NO_GATE = ""
+FOR_ALICE = f"Match User alice\n    {GATE}\n    ExposeAuthInfo yes\n"
+MATCH_ALL = f"    {GATE}\n    ExposeAuthInfo yes\n"
+
+HOLES = {
+    "local-forwarding": Hole(),
+    "stdio-forwarding": Hole(),
+    "dynamic-forwarding": Hole(),
+    "remote-forwarding": Hole(),
+    "local-socket-forwarding": Hole(),
+    "remote-socket-forwarding": Hole(),
+    "tunnel": Hole(),  # with root's key
+    "x11-forwarding": Hole(),
+    "agent-forwarding": Hole(),
+    "disable-forwarding-alone": Hole(BARE + "    DisableForwarding yes\n"),
+    "idle-connection": Hole(wishes={"idle": 3.0}),
+    "subsystem": Hole(NO_GATE),
+    "user-rc": Hole(NO_GATE, {"plant": True}),
+    "system-rc": Hole(wishes={"plant": True}),
+    "client-environment": Hole(),
+    "forged-variables": Hole(NO_GATE, closed=MATCH_ALL),
+    "user-environment": Hole(wishes={"plant": True}),
+    "pam-environment": Hole(wishes={"plant": True}),
+    "shell-startup-files": Hole(wishes={"plant": True}),
+    "gate-tampering": Hole("Match all\n    ForceCommand exec /run/fails-open\n"),
+    "shadowed-match": Hole(f"Match User alice\n    ForceCommand none\n{BARE}", closed=MATCH_ALL),
+    "match-exemption": Hole(
+        f"Match Address 127.0.0.3\n    ForceCommand none\n{BARE}", {"sources": ("127.0.0.3",)}, closed=MATCH_ALL
+    ),
+    "chroot": Hole(
+        f"Match User alice\n    ChrootDirectory /srv/jail\n    ForceCommand internal-sftp\n{BARE}", closed=MATCH_ALL
+    ),
+    "root-login": Hole(FOR_ALICE, closed=MATCH_ALL),
+    "ungated-account": Hole(FOR_ALICE, {"also_users": ("bob",)}, closed=MATCH_ALL),
+    "other-authentication-method": Hole(wishes={"password": PASSWORD}),
+    "restricted-key": Hole(NAIVE, closed=MATCH_ALL),
+    "restricted-certificate": Hole("TrustedUserCAKeys /etc/ssh/authority.pub\n" + NAIVE, closed=MATCH_ALL),
+    # What is tried besides the bypasses; each lacks a gate, or has one that can be talked round.
+    "shell": Hole(NO_GATE),
+    "empty-command": Hole("Match all\n    ForceCommand exec ${SHELL}\n"),
+    "odd-orders": Hole(NO_GATE),
+    "several-channels": Hole(NO_GATE, {"at_once": True}),
+    "second-connection": Hole(NO_GATE, {"at_once": True}),
+    "after-a-refusal": Hole("Match all\n    ForceCommand exec /run/asks-once\n"),
+}
+FOUND_ELSEWHERE = {"global-requests", "two-terminals"}  # no sshd grants these: test_probe_servers.py
+
+
+def open_doors(gate: Gate, person: Person) -> None:
+    """Let the person's key open bob's and root's accounts too."""
+    gate.user("bob").write(".ssh/authorized_keys", f"{person.client.public_key}\n")
+    ROOTS_KEYS.parent.mkdir(mode=0o700, exist_ok=True)
+    ROOTS_KEYS.write_text(f"{person.client.public_key}\n")
+
+
+@pytest.fixture
+def alice(gate: Gate) -> Person:
+    """Alice, whom the gate refuses without asking anybody, for she has no SecSign ID; her key opens other doors too."""
+    alice = gate.user("alice")
+    open_doors(gate, alice)
+    return alice
+
+
+@pytest.fixture(autouse=True)
+def on_the_host() -> Iterator[None]:
+    """What some holes need on the host, taken away again."""
+    Path("/srv/jail").mkdir(exist_ok=True)
+    texts = {
+        Path("/run/fails-open"): FAILS_OPEN,
+        Path("/run/asks-once"): ASKS_ONCE,
+        Path("/etc/ssh/sshrc"): '[ -r "$HOME/.sshrc" ] && . "$HOME/.sshrc"\n',
+    }
+    for path, text in texts.items():
+        path.write_text(text)
+        path.chmod(0o755)
+    yield
+    for path in (*texts, ROOTS_KEYS):
+        path.unlink(missing_ok=True)
+    shutil.rmtree("/tmp/asked", ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_it_is_found_open_and_then_closed(gate: Gate, alice: Person, tmp_path: Path, name: str) -> None:
+    hole = HOLES[name]
+    wishes = hole.wishes | restricted(gate, name, tmp_path)
+    if name in ("tunnel", "disable-forwarding-alone"):
+        wishes |= {"account": "root"}  # others may not open the device
+    careless = {"50-careless.conf": CARELESS + hole.settings}
+    with Sshd(tmp_path / "open", careless) as server:
+        outcome = outcomes(wishes_of(alice, server, **wishes), name)[name]
+        assert outcome.status is hole.found, outcome.what
+    with Sshd(tmp_path / "closed", {"10-closed.conf": closing(name, hole.closed), **careless}) as server:
+        if name == "idle-connection":
+            wishes |= {"idle": 60.0}
+        outcome = outcomes(wishes_of(alice, server, **wishes), name)[name]
+        assert outcome.status is HELD, outcome.what
+
+
+def test_every_attempt_has_a_hole() -> None:
+    assert set(HOLES) | FOUND_ELSEWHERE == set(ATTEMPTS)
+
+
+def test_behind_the_drop_in_and_its_daemon_everything_is_held(gate: Gate, tmp_path: Path) -> None:
+    """Each attempt is made, none is left out; and the phone is asked once for each connection that opens sessions."""
+    gate.drop_in = drop_in.asking(str(SOCKET), UnusedConnectionTimeout="2").replace("#Authentic", "Authentic")
+    gate.more_settings = "TrustedUserCAKeys /etc/ssh/authority.pub"
+    gate.configure(sshd={"trusted_user_ca_keys": ["/etc/ssh/authority.pub"]})
+    alice = gate.user("alice", secsign_id="alice")
+    open_doors(gate, alice)
+    keys = [restricted(gate, name, tmp_path)["restricted"][0] for name in ("restricted-key", "restricted-certificate")]
+    wishes = wishes_of(
+        alice,
+        gate.sshd,
+        restricted=tuple(keys),
+        also_users=("bob",),
+        sources=("127.0.0.3",),
+        password=PASSWORD,
+        idle=60.0,
+        plant=True,
+        at_once=True,
+    )
+    with RunningBroker():
+        found = outcomes(wishes)
+        pushed = len(gate.phone("alice").auth_sessions())
+    assert {name: outcome for name, outcome in found.items() if outcome.status is not HELD} == {}
+    assert set(found) == set(ATTEMPTS)
+    assert pushed <= pushes_to_expect(chosen(), wishes)
+
+
+def restricted(gate: Gate, name: str, folder: Path) -> dict[str, Any]:
+    """Return the key, or the certificate, that is restricted to a command and not to be talked out of it."""
+    if name == "restricted-key":
+        person = gate.user("alice", key_options='command="echo its own"')
+    elif name == "restricted-certificate":
+        person = gate.user("zoe")
+        Path("/etc/ssh/authority.pub").write_bytes(certify(folder, person, "echo its own").read_bytes())
+    else:
+        return {}
+    return {"restricted": (read_identity(str(person.client.key), no_passphrase),)}
