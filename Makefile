@@ -6,10 +6,10 @@ EXTRAS := simulator test
 PYTEST_ARGUMENTS ?=
 SSH2 := ssh2@1.17.0
 HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py)) \
-    tests/clients/both_ways.py tests/openssh_regress/run.py $(wildcard tests/fuzz/fuzz*.py)
+    tests/bypasses_document.py tests/clients/both_ways.py tests/openssh_regress/run.py $(wildcard tests/fuzz/fuzz*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-logins test-all-else check benchmark regress clients clean
+.PHONY: help venv demo test test-logins test-all-else check documents benchmark regress clients clean
 
 help:
 	@echo 'make demo    a real sshd with the gate, a phone in your browser, a shell once you accept'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test    all tests, on a private host in namespaces of its own; needs root'
 	@echo '             (PYTEST_ARGUMENTS="tests/unit -k policy" chooses)'
 	@echo 'make check   format, lint and types'
+	@echo 'make documents  docs/bypasses.md, from the code'
 	@echo 'make benchmark  the tables of docs/performance.md (BENCH="first_login crowd" chooses; ROUNDS=60)'
 	@echo 'make regress    OpenSSH'"'"'s own regression suite, each test without the gate and with it (TESTS="connect scp")'
 	@echo 'make clients    other SSH clients through the gate: PuTTY, dropbear, lftp, paramiko, git, ansible and more'
@@ -56,6 +57,9 @@ check: venv
 	.venv/bin/python3 -m ruff check .
 	.venv/bin/python3 -m mypy
 	MYPYPATH=tests:tests/e2e:tests/fuzz:benchmarks:$(HOST) .venv/bin/python3 -m mypy $(HARNESS)
+
+documents: venv
+	@.venv/bin/python3 -B tests/bypasses_document.py
 
 benchmark: venv
 	@rm -rf .cache/login_duo; $(if $(LOGIN_DUO),mkdir .cache/login_duo; cp $(LOGIN_DUO) $(wildcard $(dir $(LOGIN_DUO))libduo.so*) .cache/login_duo)

@@ -177,8 +177,8 @@ BYPASSES = (
     ),
     Bypass(
         "ungated-account",
-        "an account with a shell and without the gate",
-        "An account that no Match block of the gate covers is a way onto the host, and from there to others.",
+        "an account without the gate",
+        "An account that no Match block of the gate covers is a way in; without a shell still one through (ssh -N -L).",
         ("Match all",),
     ),
     Bypass(

@@ -48,7 +48,7 @@ WEAK = {
     "while :; do sleep 0.1; done"
 }
 NOT_EXEC = "/opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
-LOOKED_UP = "the door of this gate refuses what it cannot look up, so a ForceCommand that looks nothing up is tried"
+LOOKED_UP = "this gate refuses what it cannot look up, so it is tried on a ForceCommand that looks nothing up"
 FROM = "127.0.0.2"  # an address of this host that a client can come from
 
 OPENED = {
@@ -74,7 +74,7 @@ OPENED = {
     "gate-tampering": Opened(
         {"ForceCommand": NOT_EXEC},
         proof=WEAK,
-        because="what a shell in between does with a signal differs, so a gate that runs the command then is tried",
+        because="signals get nothing out of this gate, so it is tried on one that runs the command after Ctrl-C",
     ),
     "shadowed-match": Opened({}, {"00-a.conf": "Match User alice\n    ForceCommand none\n"}),
     "match-exemption": Opened({}, match=f"Match Address *,!{FROM}", options=("--from", FROM)),
