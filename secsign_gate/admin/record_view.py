@@ -75,8 +75,14 @@ def _verdict(record: LoggedRecord) -> str:
 
 
 def _wanted(record: LoggedRecord) -> str:
-    """Return what ran or would have: a restricted key runs its own command, whatever the client says."""
-    return record.says("restriction") or record.says("command") or record.says("wanted") or "-"
+    """Return what ran or would have: a restricted key runs its own command, whatever the client says.
+
+    Of PAM's questions it is the service, or `connection` for an SSH connection as a whole.
+    """
+    wanted = record.says("wanted")
+    if wanted == "service":
+        return record.says("service") or wanted
+    return record.says("restriction") or record.says("command") or wanted or "-"
 
 
 def _why(record: LoggedRecord) -> str:

@@ -6,6 +6,7 @@ let somebody in: `allow` is not called here.
 """
 
 from secsign_gate.broker.case import Case
+from secsign_gate.broker.client_watch import look_at_client
 from secsign_gate.broker.door import Door, DoorLeftError
 from secsign_gate.broker.push import push_for
 from secsign_gate.broker.recognise import UnrecognisedError, recognise
@@ -63,6 +64,7 @@ async def _approved(case: Case, login: Login, secsign_id: SecSignId, door: Door,
                 seconds_left = min(push.deadline, case.deadline) - world.clock()
                 await door.tell(case.progress(push, seconds_left, world.host, speak=settings.messages.before))
             await door.unless_it_leaves(push.news_after(changes))
+        await look_at_client(case, door, world)  # sshd would not notice until it is told yes (law 2)
         door.require_presence()
     except DoorLeftError:
         case.leave_push()  # a push that nobody waits for is withdrawn at once, not once this is on record

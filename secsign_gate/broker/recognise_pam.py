@@ -37,7 +37,7 @@ async def recognise_pam(case: Case, door: Door, world: World) -> Login:
         raise UnrecognisedError(Reason.CLAIM_UNUSABLE, "only root's PAM is believed, and this was not root")
     if proving is None:
         raise UnrecognisedError(Reason.CONFIGURATION_ERROR, "only the daemon answers PAM, see docs/pam.md")
-    methods = _methods(case)
+    methods = _methods(case) if service.whole_connection else ()
     account = await _account(case, door, proving)
     if service.whole_connection:
         connection, sshd = await _proven(case, proving, world)

@@ -52,10 +52,12 @@ def why_not_to_ask(
     """Return why no phone may ring for this, in a sentence; empty if one may.
 
     `methods` are what sshd says that it has verified. `of_the_user_himself`: who asks the service is logged in as the
-    account already (PAM_RUSER), as with sudo. In the account phase somebody has authenticated in any case.
+    account already (PAM_RUSER), as with sudo; from another host that is anybody's word. In the account phase somebody
+    has authenticated in any case.
     """
     key_shown = any(isinstance(method, PublicKey) for method in methods)
-    if asked.phase == ACCOUNT or key_shown or after_password or (of_the_user_himself and not asked.whole_connection):
+    from_here = not asked.whole_connection and not asked.remote_host
+    if asked.phase == ACCOUNT or key_shown or after_password or (of_the_user_himself and from_here):
         return ""
     return (
         f"in the auth phase of {asked.name} nobody has shown a key or a password when the phone would be asked; "

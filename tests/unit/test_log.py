@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
-from audit_sample import RECORD
+from audit_sample import LOGIN, RECORD
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +28,7 @@ from secsign_gate.admin.record_files import followed_lines
 from secsign_gate.broker.audit import Audit
 from secsign_gate.broker.audit_record import Record, line_of
 from secsign_gate.config import AuditSettings
+from secsign_gate.core.login import PamService
 from secsign_gate.core.verdict import Reason, refuse
 
 LOG = (sys.executable, "-m", "secsign_gate", "log")
@@ -67,6 +68,16 @@ class TestPrinting:
         done = log("--file", str(path), "--limit", "1")
         assert (done.returncode, done.stderr) == (0, "")
         assert " ".join(done.stdout.split()) == "2024-05-17 17:30:12 allow alice 192.0.2.7 uptime approved 4.2s R8"
+
+    def test_of_pam_it_shows_the_service(self, path: Path) -> None:
+        services = [
+            PamService("sudo", "auth", "pts/3", "", whole_connection=False),
+            PamService("sshd", "account", "ssh", "", whole_connection=True),
+        ]
+        records = [RECORD._replace(door="pam_exec", service=one, login=LOGIN._replace(wanted=one)) for one in services]
+        path.write_text("".join(f"{line_of(record)}\n" for record in records))
+        shown = [line.split()[5] for line in log("--file", str(path)).stdout.splitlines()]
+        assert shown == ["sudo", "connection"]
 
     def test_times_are_those_of_the_reader(self, path: Path) -> None:
         done = log("--file", str(path), "--limit", "1", env=ENVIRONMENT | {"TZ": "Asia/Tokyo"})

@@ -99,8 +99,9 @@ def test_a_phone_may_ring_for(
         (asked("auth", over_ssh=True), (OtherMethod("none"),), False),
         (asked("auth", over_ssh=True), (), True),  # a user of the same name on another computer is nobody here
         (asked("auth", over_ssh=False), (), False),
+        (asked("auth", over_ssh=False)._replace(remote_host="192.0.2.7"), (), True),
     ],
-    ids=["nothing shown", "no key shown", "remote user", "su by another"],
+    ids=["nothing shown", "no key shown", "remote user", "su by another", "ftp"],
 )
 def test_no_phone_rings_for(service: PamService, methods: tuple[OtherMethod, ...], himself: bool) -> None:
     why = why_not_to_ask(service, methods, of_the_user_himself=himself, after_password=False)
