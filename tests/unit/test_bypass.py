@@ -21,7 +21,7 @@ def test_each_has_a_name_of_its_own():
 
 
 @pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
-@pytest.mark.parametrize("path", sorted(DROP_INS.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(DROP_INS.glob("00-*")), ids=lambda path: path.name)
 def test_the_drop_ins_close_it(bypass, path):
     for directive in bypass.closed_by:
         wanted = "Match " if directive == SELECTS and path != FOR_ALL else directive
