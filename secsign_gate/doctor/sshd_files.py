@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.force_command import parse_force_command
+from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.doctor.sshd_points import ASKED_OF_SSHD
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.program import Sshd
@@ -80,7 +80,7 @@ def _include(files: Files) -> Iterator[Finding]:
 
 
 def _is_gate(keyword: str, text: str) -> bool:
-    return keyword == "forcecommand" and parse_force_command(text) is not None
+    return keyword == "forcecommand" and gate_on_line(text) is not None
 
 
 def _unasked(files: Files) -> Iterator[Finding]:

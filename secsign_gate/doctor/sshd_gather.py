@@ -74,7 +74,9 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
     """Ask sshd about each account on each connection that matters. Raises SshdError if sshd answers nothing at all."""
     configuration = read_config(sshd.configuration)
     general = sshd.settings()
-    ports = [int(port) for port in general.values("port") if port.isdecimal()]
+    # `listenaddress` has every port, also one that is written behind an address
+    ends = (value.rpartition(":")[2] for value in general.values("listenaddress"))
+    ports = [int(port) for port in (*general.values("port"), *ends) if port.isdecimal()]
     where = connections(configuration.lines, ports, names_looked_up=general.is_on("usedns"))
     findings = []
     told: list[tuple[Account, Connection, Effective]] = []
@@ -92,7 +94,7 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
                 findings.append(Finding(Status.UNKNOWN, "", names, str(error)))
                 break
             told += [(account, connection, effective) for account in accounts_alike]
-    host = host_facts(sshd, configuration, general, {effective for _, _, effective in told}, settings)
+    host = host_facts(sshd, configuration, general, [(account, effective) for account, _, effective in told], settings)
     return Answers(tuple(Session(*one, host) for one in told), tuple(dict.fromkeys(findings)))
 
 

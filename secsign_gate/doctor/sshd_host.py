@@ -5,6 +5,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.ownership import way_to
 from secsign_gate.doctor.pam_lines import INCLUDES, parse_pam
@@ -24,16 +25,19 @@ def host_facts(
     sshd: Sshd,
     configuration: Configuration,
     general: Effective,
-    effectives: set[Effective],
+    told: list[tuple[Account, Effective]],
     settings: SshdSettings | None,
 ) -> Host:
-    """Fetch what sshd -T does not tell. `general` stands outside of Match, `effectives` are all that sshd answered."""
+    """Fetch what sshd -T does not tell. `general` stands outside of Match, `told` is what sshd answered about whom."""
+    effectives = {effective for _, effective in told}
+    shells = {account.shell for account, _ in told}
     values = [value.partition("=")[2] for effective in effectives for value in effective.values("setenv")]
     paths = {part for value in values for part in value.split(":")}
     return Host(
         sshd.version,
         configuration.lines,
         tuple(pam_service(general.value("pamservicename") or "sshd")) if general.is_on("usepam") else (),
+        frozenset(shell for shell in shells if not _is_roots(shell)),
         _ptrace_scope(),
         _sshrc(),
         frozenset(path for path in paths if only_root_makes(path)),
@@ -58,6 +62,14 @@ def pam_service(name: str, depth: int = 0) -> list[PamLine]:
         included = pam_service(line.module.removeprefix("/etc/pam.d/"), depth + 1)
         lines += [one for one in included if line.group in ("", one.group)]
     return lines
+
+
+def _is_roots(shell: str) -> bool:
+    """Tell whether only root could change a login shell; one that is not there, sshd does not start."""
+    try:
+        return not way_to(shell).faults if shell.startswith("/") else not shell
+    except OSError:
+        return True
 
 
 def _ptrace_scope() -> int | None:

@@ -7,7 +7,7 @@ from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.login import Account
 from secsign_gate.core.patterns import matches_pattern, split_patterns
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.force_command import parse_force_command
+from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.doctor.sshd_rules import RULES
 from secsign_gate.doctor.sshd_session import ROOT, Connection, Hole, Rule, Session
 from secsign_gate.sshd.config_lines import Line
@@ -83,7 +83,7 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
 def left_out_by(account: Account, lines: Iterable[Line]) -> str:
     """Return the file in which a Match of the gate leaves the account out by its name or its group's, if one does."""
     for line in lines:
-        if line.keyword != "forcecommand" or parse_force_command(line.text) is None:
+        if line.keyword != "forcecommand" or gate_on_line(line.text) is None:
             continue
         for criterion in line.match:
             names = {"user": (account.name,), "group": account.groups}.get(criterion.name, ())

@@ -1,14 +1,14 @@
 """What the sshd part of the doctor judges: one account on one connection, and what sshd would do for it."""
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.force_command import GateProgram, parse_force_command
+from secsign_gate.doctor.force_command import GateProgram
+from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.version import Version
@@ -17,7 +17,11 @@ ROOT = 0
 NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "shutdown", "halt"})
 NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
 _PAM_DOOR, _KEYS_DOOR = "secsign-gate-pam", "secsign-gate-authorized-keys"
-_ASK_PAM = ("keyboard-interactive", "password")  # methods that are over only when PAM's auth lines have said yes
+_ASK_PAM = (
+    "keyboard-interactive",
+    "password",
+    "none",
+)  # methods that are over only when PAM's auth lines have said yes
 # Each method that may be enough without a key, by the setting that switches it on.
 _METHODS = {
     "password": "passwordauthentication",
@@ -26,9 +30,6 @@ _METHODS = {
     "gssapi-with-mic": "gssapiauthentication",
     "gssapi-keyex": "gssapikeyexchange",
 }
-
-
-_gate_in = lru_cache(parse_force_command)
 
 
 class Connection(NamedTuple):
@@ -70,15 +71,17 @@ class PamLine(NamedTuple):
 class Host(NamedTuple):
     """What sshd -T does not tell.
 
-    `lines` are those of sshd's files. `pam` is the service that sshd asks. `ptrace_scope` is Yama's
-    (kernel.yama.ptrace_scope), None without Yama. `sshrc` is what is wrong with /etc/ssh/sshrc: None if there is none,
-    empty if only root may change it. `roots_alone` are the paths, of those in SetEnv lines, that only root may make or
-    change. `settings` is the [sshd] section of our own configuration, None if that is not known.
+    `lines` are those of sshd's files. `pam` is the service that sshd asks. `foreign_shells` are the login shells that
+    others than root could change. `ptrace_scope` is Yama's (kernel.yama.ptrace_scope), None without Yama. `sshrc` is
+    what is wrong with /etc/ssh/sshrc: None if there is none, empty if only root may change it. `roots_alone` are the
+    paths, of those in SetEnv lines, that only root may make or change. `settings` is the [sshd] section of our own
+    configuration, None if that is not known.
     """
 
     version: Version
     lines: tuple[Line, ...] = ()
     pam: tuple[PamLine, ...] = ()
+    foreign_shells: frozenset[str] = frozenset()
     ptrace_scope: int | None = None
     sshrc: str | None = None
     roots_alone: frozenset[str] = frozenset()
@@ -102,7 +105,7 @@ class Session(NamedTuple):
     @property
     def gate(self) -> GateProgram | None:
         """The gate, if it is the ForceCommand."""
-        return _gate_in(self.effective.value("forcecommand"))
+        return gate_on_line(self.effective.value("forcecommand"))
 
     @property
     def pam_gate(self) -> PamLine | None:
@@ -121,9 +124,10 @@ class Session(NamedTuple):
         """The lists of methods of which each is enough to log in, by their names, as far as they are switched on."""
         on = [method for method, setting in _METHODS.items() if self.effective.is_on(setting)]
         on += ["publickey"] if self.effective.value("pubkeyauthentication") != "no" else []
+        on += ["none"] if "password" in on and self.effective.is_on("permitemptypasswords") else []
         lists = self.effective.value("authenticationmethods").split()
         if not lists or lists == ["any"]:
-            return tuple((method,) for method in on)
+            return tuple((method,) for method in on if method != "none")
         named = (tuple(method.partition(":")[0] for method in methods.split(",")) for methods in lists)
         return tuple(names for names in named if all(name in on for name in names))
 

@@ -140,6 +140,11 @@ def test_an_sshd_that_prints_nothing_is_open():
          {"other-authentication-method"}),
         ({"hostbasedauthentication": "yes", "authenticationmethods": "publickey,hostbased"}, set()),
         ({"forcecommand": DOOR.removeprefix("exec ")}, {"gate-tampering"}),
+        ({"forcecommand": f"{DOOR} || exec $SHELL"}, {"ungated-account", "subsystem"}),
+        ({"forcecommand": f"{DOOR} --started-by-key"}, {"restricted-key", "restricted-certificate"}),
+        ({"setenv": (*SET_ENV, "HOME=1")}, {"shell-startup-files"}),
+        ({"permitemptypasswords": "yes", "passwordauthentication": "yes", "authenticationmethods": "none"},
+         {"other-authentication-method"}),
     ],
 )  # fmt: skip
 def test_what_is_open_is_open_by_name(changed, opened):
@@ -208,6 +213,12 @@ def test_each_shell_needs_its_own_variables(shell, setenv, status):
         one for one, bypass in found(session(person("alice", shell), setenv=setenv)) if bypass == "shell-startup-files"
     }
     assert said == ({status} if status else set())
+
+
+def test_a_shell_that_others_may_change_is_open():
+    host = on(foreign_shells=frozenset({"/home/alice/bin/bash"}))
+    assert found(session(host=host)) == set()
+    assert found(session(person("alice", "/home/alice/bin/bash"), host)) == {(Status.OPEN, "shell-startup-files")}
 
 
 def test_the_line_to_write_is_the_shipped_one():
@@ -324,6 +335,18 @@ def test_the_pam_door_in_auth_counts_if_no_way_in_is_without_it():
     assert found(session(host=host, **WIDE | both)) == set()
     either = both | {"authenticationmethods": "publickey,keyboard-interactive publickey"}
     assert (Status.OPEN, "ungated-account") in found(session(host=host, **WIDE | either))
+
+
+def test_what_the_pam_door_means_for_sshds_limits_is_told():
+    notes = [
+        one.what for one in judge([session(host=pam(f"account required {PAM_DOOR}"), **WIDE, maxstartups="10:30:100")])
+    ]
+    assert any("MaxStartups 10:30:100" in what for what in notes)
+    auth = {"kbdinteractiveauthentication": "yes", "authenticationmethods": "publickey,keyboard-interactive"}
+    notes = [one.what for one in judge([session(host=pam(f"auth requisite {PAM_DOOR}"), **WIDE | auth)])]
+    assert any("BatchMode" in what for what in notes)
+    penalties = session(host=pam(f"account required {PAM_DOOR}"), **WIDE, persourcepenalties="crash:90 authfail:5")
+    assert found(penalties) == {(Status.WEAK, "")}
 
 
 def test_a_line_that_may_end_the_stack_before_the_gate_is_told():

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.gate_line import BY_KEY, is_for_keys
 from secsign_gate.doctor.sshd_session import ROOT, Hole, Rule, Session
 
 METHODS_LINE = "AuthenticationMethods publickey"
 _PASSWORDS = frozenset({"password", "keyboard-interactive"})
+_PROVE_NOTHING = frozenset({"password", "none"})  # to an account that has no password
 _NO_PASSWORDS_FOR_ROOT = ("without-password", "prohibit-password")
 _NOBODY_PROVES = frozenset({"hostbased"})  # the client's machine vouches for the user
 _EXPOSE_LINE = "ExposeAuthInfo yes"
@@ -19,7 +21,7 @@ def _other_methods(session: Session) -> Iterator[Hole]:
     if not ways:
         return
     mend = f"{session.mend('AuthenticationMethods')}; who has no key is locked out by it"
-    empty = ("password",) in ways and session.effective.is_on("permitemptypasswords")
+    empty = any(set(names) <= _PROVE_NOTHING for names in ways) and session.effective.is_on("permitemptypasswords")
     vouched = [names for names in ways if set(names) == _NOBODY_PROVES]
     if empty:
         what = f"PermitEmptyPasswords yes{session.where('PermitEmptyPasswords')} lets in who has no password"
@@ -27,13 +29,20 @@ def _other_methods(session: Session) -> Iterator[Hole]:
     if vouched:
         what = "hostbased authentication leads to the gate, and the user proves nothing by it"
         yield Hole(Status.OPEN, what, mend, f"HostbasedAuthentication no\n{METHODS_LINE}")
-    others = [names for names in ways if names not in vouched and not (empty and names == ("password",))]
+    others = [names for names in ways if names not in vouched and not (empty and set(names) <= _PROVE_NOTHING)]
     if others:
         what = f"{' or '.join(' and '.join(names) for names in others)} leads to the gate without a key"
         yield Hole(Status.WEAK, what, mend, METHODS_LINE)
 
 
 def _exposed(session: Session, what_is_lost: str) -> Iterator[Hole]:
+    command = session.effective.value("forcecommand")
+    if is_for_keys(command):
+        what = (
+            f"the gate is told by {BY_KEY}{session.where('ForceCommand')} that it is the command of a key, and is not"
+        )
+        line = f"ForceCommand {command.replace(f' {BY_KEY}', '')}"
+        yield Hole(Status.OPEN, what, session.mend("ForceCommand"), line, f"{what_is_lost}, and it looks for none then")
     if session.gate is None or session.effective.is_on("exposeauthinfo"):
         return
     accepted = session.accepts("SSH_USER_AUTH")

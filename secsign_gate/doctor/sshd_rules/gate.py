@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.force_command import parse_force_command
+from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.doctor.sshd_session import NO_PROGRAM, NO_SHELLS, ROOT, Hole, Rule, Session
 from secsign_gate.sshd.config_lines import Line
 
@@ -25,7 +25,7 @@ def _forced(session: Session) -> str:
 def _overruled_gate(session: Session) -> str | None:
     """Return where the gate's line stands that came too late for this session, None if there is none."""
     lines = session.effective.applied("forcecommand")
-    return next((line.place for line in lines[1:] if parse_force_command(line.text)), None)
+    return next((line.place for line in lines[1:] if gate_on_line(line.text)), None)
 
 
 def _shadowed(session: Session) -> Iterator[Hole]:
@@ -45,7 +45,7 @@ def _exempt_by_match(session: Session) -> Iterator[Hole]:
 
 
 def _gate_lines(session: Session) -> list[Line]:
-    return [line for line in session.host.lines if line.keyword == "forcecommand" and parse_force_command(line.text)]
+    return [line for line in session.host.lines if line.keyword == "forcecommand" and gate_on_line(line.text)]
 
 
 def _has_chroot(session: Session) -> bool:

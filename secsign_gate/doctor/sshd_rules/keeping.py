@@ -53,6 +53,25 @@ def _grace_time(session: Session) -> Iterator[Hole]:
         yield Hole(Status.BROKEN, what, "write it outside of Match", "LoginGraceTime 120", why)
 
 
+def _crowded(session: Session) -> Iterator[Hole]:
+    if session.pam_gate is None:
+        return
+    penalties = session.effective.value("persourcepenalties")
+    if penalties not in ("", "no"):
+        what = (
+            f"PerSourcePenalties{session.where('PerSourcePenalties')} counts a denied or unanswered push as a failure"
+        )
+        why = "after a few of them everybody behind that address is kept out for a while"
+        yield Hole(Status.WEAK, what, "exempt the networks that people come from", "PerSourcePenaltyExemptList …", why)
+    what = f"MaxStartups {session.effective.value('maxstartups')}{session.where('MaxStartups')} also counts who waits"
+    why = "the PAM door asks before the login is complete, so many who wait at once keep others out"
+    yield Hole(Status.NOTE, what, "raise it if many log in at once, outside of Match", "MaxStartups 100:30:300", why)
+    if session.pam_gate.group == "auth":
+        what = "clients with BatchMode=yes are refused, for the PAM door is asked by keyboard-interactive"
+        why = "cron, ansible and git in CI log in like that"
+        yield Hole(Status.NOTE, what, "use the door of the account lines, or ForceCommand, for such accounts", why=why)
+
+
 def _skipped(session: Session) -> Iterator[Hole]:
     gate = session.pam_gate
     if gate is None:
@@ -75,4 +94,5 @@ RULES = (
     Rule("", _pam, after_pam=True),
     Rule("", _grace_time, after_pam=True),
     Rule("", _skipped, after_pam=True),
+    Rule("", _crowded, after_pam=True),
 )

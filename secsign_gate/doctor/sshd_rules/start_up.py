@@ -34,6 +34,10 @@ def _leads_away(session: Session) -> bool:
 
 
 def _shell(session: Session) -> Iterator[Hole]:
+    if session.account.shell in session.host.foreign_shells:
+        what = f"the login shell {session.account.shell} could be changed by others than root"
+        why = "sshd starts the gate through it, so whoever can change it decides whether the gate runs"
+        yield Hole(Status.OPEN, what, "give the account a shell of root's", "usermod --shell /bin/bash ACCOUNT", why)
     if session.shell in READ_FILES_AT_HOME and not _leads_away(session):
         home = session.set_env.get("HOME")
         reads = _READS.get(session.shell, "~/.zshenv")
