@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+CHECKOUT = Path(__file__).parents[1]
+SOURCE, CONTEXTS = CHECKOUT / "selinux/secsign_gate.te", CHECKOUT / "selinux/secsign_gate.fc"
+DEBIANS = Path("/usr/share/selinux/default")
+# Modules of Debian's whose domains the rules name; base.pp has the others.
+WITH = ("ssh", "unconfined", "staff", "unprivuser", "su", "sudo", "logrotate")
 _SID = re.compile(r"^sid (\d+)$|return code 0x", re.MULTILINE)
 _ALLOWED = re.compile(r"allowed {([^}]*)}")
 
@@ -49,6 +54,29 @@ def linked(packages: Sequence[Path], policy: Path) -> Path:
     run("semodule_link", "-o", together, *packages)
     run("semodule_expand", together, policy)
     return policy
+
+
+def debians_with_ours(folder: Path) -> tuple[Path, Path]:
+    """Return Debian's policy with our module, and what has which label then, both in `folder`. Raises PolicyError.
+
+    Linking says so if something is not there that the module requires, expanding if it breaks a neverallow rule.
+    """
+    packages = []
+    for name in ("base", *WITH):
+        packages.append(folder / f"{name}.pp")
+        with packages[-1].open("wb") as file:
+            subprocess.run(["bzcat", DEBIANS / f"{name}.pp.bz2"], stdout=file, check=True)
+    policy = linked([*packages, built(SOURCE, CONTEXTS, folder)], folder / "policy")
+    contexts = folder / "base.fc"
+    run("semodule_unpackage", folder / "base.pp", folder / "base.mod", contexts)
+    contexts.write_text(f"{contexts.read_text()}\n{CONTEXTS.read_text()}")
+    return policy, contexts
+
+
+def label(contexts: Path, path: str, kind: str) -> str:
+    """Return the context that the file at `path` has; `kind` is its class, as `file`."""
+    mode = {"sock_file": "sock", "chr_file": "char"}.get(kind, kind)
+    return run("matchpathcon", "-n", "-m", mode, "-f", contexts, path.rstrip("/")).strip()
 
 
 def allowed(policy: Path, questions: Sequence[Access]) -> list[set[str]]:

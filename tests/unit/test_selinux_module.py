@@ -5,22 +5,28 @@ from __future__ import annotations
 import configparser
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from selinux_policy import Access, PolicyError, allowed, built, linked, run
+from selinux_policy import (
+    CHECKOUT,
+    CONTEXTS,
+    DEBIANS,
+    SOURCE,
+    Access,
+    PolicyError,
+    allowed,
+    built,
+    debians_with_ours,
+    label,
+    run,
+)
 
 from secsign_gate.broker.listening import control_path
 from secsign_gate.config.reader import DEFAULT_PATH, DEFAULT_SOCKET
 
-CHECKOUT = Path(__file__).parents[2]
-FOLDER = CHECKOUT / "selinux"
-SOURCE, CONTEXTS, INTERFACES = (FOLDER / f"secsign_gate.{ending}" for ending in ("te", "fc", "if"))
-DROP_IN = FOLDER / "secsign-gate.service.d/selinux.conf"
-DEBIANS = Path("/usr/share/selinux/default")
-# Modules of Debian's whose domains the rules name; base.pp has the others.
-WITH = ("ssh", "unconfined", "staff", "unprivuser", "su", "sudo", "logrotate")
+INTERFACES = CONTEXTS.with_suffix(".if")
+DROP_IN = CONTEXTS.parent / "secsign-gate.service.d/selinux.conf"
 
 needs_checkmodule = pytest.mark.skipif(
     shutil.which("checkmodule") is None, reason="checkpolicy is not here; `make test` brings it"
@@ -63,6 +69,7 @@ NEEDED = {
     "the monitor keeps two capabilities": (BROKER, BROKER, "capability", "sys_ptrace dac_read_search"),
     "it looks at an sshd": (BROKER, process("sshd_t"), "lnk_file", "read"),
     "and at its descriptors": (BROKER, process("sshd_t"), "dir", "open read search"),
+    "and who started that": (BROKER, process("init_t"), "file", "open read"),
     "it looks at a door": (BROKER, process("staff_t"), "file", "open read"),
     "and at that of an unconfined user": (BROKER, process("unconfined_t"), "file", "open read"),
     "it reads its orders": (BROKER, thing("secsign_gate_conf_t"), "file", "open read"),
@@ -119,15 +126,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def policy(package: Path) -> Path:
-    """Debian's policy with the module: linking finds what it lacks, expanding what breaks a neverallow rule."""
-    packages = []
-    for name in ("base", *WITH):
-        unpacked = package.with_name(f"{name}.pp")
-        with unpacked.open("wb") as file:
-            subprocess.run(["bzcat", DEBIANS / f"{name}.pp.bz2"], stdout=file, check=True)
-        packages.append(unpacked)
-    return linked([*packages, package], package.with_name("policy"))
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return debians_with_ours(tmp_path_factory.mktemp("debian"))
+
+
+@pytest.fixture
+def policy(together: tuple[Path, Path]) -> Path:
+    return together[0]
 
 
 def labels() -> dict[str, str]:
@@ -190,15 +195,13 @@ def test_the_policy_knows_every_context(policy: Path) -> None:
 
 @needs_checkmodule
 @needs_debians_policy
-def test_the_host_labels_the_program_itself(policy: Path) -> None:
+def test_the_host_labels_the_program_itself(together: tuple[Path, Path]) -> None:
     """As what the rules say of it: run as bin_t, mapped as lib_t."""
-    contexts = policy.with_name("base.fc")
-    run("semodule_unpackage", policy.with_name("base.pp"), policy.with_name("base.mod"), contexts)
-    found = {
-        path: run("matchpathcon", "-n", "-m", "file", "-f", contexts, path).strip().split(":")[2]
-        for path in ("/opt/secsign-gate/bin/secsign-gate", "/opt/secsign-gate/lib/python3.11/site-packages/a/b.so")
-    }
-    assert list(found.values()) == ["bin_t", "lib_t"]
+    _, contexts = together
+    assert label(contexts, "/opt/secsign-gate/bin/secsign-gate", "file") == thing("bin_t")
+    assert label(contexts, "/opt/secsign-gate/lib/python3.11/site-packages/a/b.so", "file") == thing("lib_t")
+    assert label(contexts, DEFAULT_SOCKET, "sock_file") == thing("secsign_gate_run_t")
+    assert label(contexts, control_path(DEFAULT_SOCKET), "sock_file") == thing("secsign_gate_control_t")
 
 
 def orders(name: str) -> str:
