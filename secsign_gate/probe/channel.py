@@ -9,7 +9,7 @@ from typing import Protocol
 
 from secsign_gate.core.ssh_encoding import SshReader, ssh_string
 
-WINDOW = 1 << 20  # bytes that the other side may send; none of ours is asked for more
+WINDOW = 1 << 20  # bytes that the other side may send on a channel, and that are kept of it
 LARGEST_PACKET = 1 << 15
 
 
@@ -119,10 +119,10 @@ class Channel:
                 self.refusal, self.words = fields.uint32(), fields.string().decode(errors="replace")
                 self.opened, self.ended, self.closed = False, True, True
             case Message.DATA:
-                self.data += fields.string()
+                self.data = (self.data + fields.string())[:WINDOW]
             case Message.EXTENDED_DATA:
                 fields.uint32()  # there is one kind of it: standard error
-                self.errors += fields.string()
+                self.errors = (self.errors + fields.string())[:WINDOW]
             case Message.EOF:
                 self.ended = True
             case Message.CLOSE:

@@ -26,6 +26,7 @@ from secsign_gate.probe.place import Place
 PATIENCE = 15.0  # seconds for each step of a handshake, and for each answer
 _MOST_KEYS = 5  # sshd ends a connection after MaxAuthTries, which is 6
 _MOST_REMARKS = 100
+_MOST_CHANNELS = 1000  # of one connection; all attempts together open fewer than a hundred
 # How paramiko logs a debug message, and a disconnection.
 _REMARK = re.compile(r"(?:Debug msg: b?'?|Disconnect \(code [0-9]+\): )(?P<words>.*?)'?", re.DOTALL)
 _LOOK_AGAIN = 0.25  # seconds; a connection that has died wakes nobody
@@ -272,7 +273,7 @@ class Connection:
 
     def _opened_to_us(self, fields: SshReader) -> None:
         kind, theirs = fields.string().decode(errors="replace"), fields.uint32()
-        if kind not in _EXPECTED:
+        if kind not in _EXPECTED or len(self._channels) >= _MOST_CHANNELS:
             refused = ssh_string(b"") + ssh_string(b"")
             self.send_packet(bytes([Message.OPEN_FAILURE]) + uint32(theirs) + uint32(1) + refused)
             return

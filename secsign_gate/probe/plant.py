@@ -11,12 +11,14 @@ import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from secsign_gate.probe.fault import ProbeError
 
 JOURNAL = ".secsign-gate-probe"
 ASIDE = ".before-secsign-gate-probe"
+_READY = ".ready-for-secsign-gate-probe"
+_LONGEST_JOURNAL = 65536  # bytes
 HEADER = "# put here by secsign-gate probe for a moment; what was here is beside it under a longer name"
 
 
@@ -31,23 +33,42 @@ def why_not(account: str) -> str:
     return "" if Path(entry.pw_dir).is_dir() else f"{account} has no home on this host"
 
 
+class _Begun(NamedTuple):
+    """What the journal says of names relative to the home.
+
+    `files` are planted, `made` are folders made for them, `times` the times of access and modification, in nanoseconds,
+    of the folders that were there.
+    """
+
+    files: list[str]
+    made: list[str]
+    times: dict[str, list[int]]
+
+
 @contextmanager
 def planted(account: str, files: Mapping[str, str]) -> Iterator[None]:
-    """Keep files in the home of `account`: their relative names, and what they say. Raises ProbeError, and OSError.
+    """Keep files in the home of `account`: their relative names, and what they say; HEADER stands in each.
 
-    They are written, and put back, with the rights of the account: a link in its home leads root nowhere.
+    They are written, and put back, with the rights of the account: a link in its home leads root nowhere. Raises
+    ProbeError, and OSError.
     """
+    if any(HEADER not in text for text in files.values()):
+        raise ValueError("without HEADER nobody knows which files are to be taken away again")
     home = Path(pwd.getpwnam(account).pw_dir)
     with acting_as(account):
-        journal = _begin(home, list(files))
+        begun = _plan(home, list(files))
+        journal = _write(home, begun)
     try:
         with acting_as(account):
+            for folder in begun.made:
+                (home / folder).mkdir(mode=0o700)
             for name, text in files.items():
                 _put(home / name, text)
         yield
     finally:
         with acting_as(account):
-            _restore(home, journal)
+            _restore(home, begun)
+        os.close(journal)
 
 
 def put_back(account: str) -> bool:
@@ -61,8 +82,11 @@ def put_back(account: str) -> bool:
             journal = os.open(home / JOURNAL, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
-        _lock(journal, home)
-        _restore(home, journal)
+        try:
+            _lock(journal, home)
+            _restore(home, _read(journal))
+        finally:
+            os.close(journal)
     return True
 
 
@@ -85,63 +109,71 @@ def acting_as(account: str) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _begin(home: Path, names: list[str]) -> int:
+def _plan(home: Path, names: list[str]) -> _Begun:
+    folders = sorted({str(folder) for name in names for folder in Path(name).parents}, key=len)
+    made = [folder for folder in folders if not (home / folder).exists()]
+    return _Begun(names, made, {folder: _times(home / folder) for folder in folders if folder not in made})
+
+
+def _write(home: Path, begun: _Begun) -> int:
     """Write the journal before anything is changed; return its descriptor, which holds a lock."""
-    folders = {str(folder) for name in names for folder in Path(name).parents}
-    made = sorted((folder for folder in folders if not (home / folder).exists()), key=len)
-    times = {folder: _times(home / folder) for folder in sorted(folders - set(made))}
     try:
-        journal = os.open(home / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        journal = os.open(home / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise ProbeError(f"{home / JOURNAL} is there: another probe plants files in this home; wait for it") from None
     _lock(journal, home)
-    os.write(journal, json.dumps({"files": names, "made": made, "times": times}).encode() + b"\n")
+    os.write(journal, json.dumps(begun._asdict()).encode() + b"\n")
     os.fsync(journal)
     _sync(home)
-    for folder in made:
-        (home / folder).mkdir(mode=0o700)
     return journal
 
 
 def _put(path: Path, text: str) -> None:
-    """Move aside what is there, and write ours in its place."""
-    with suppress(FileNotFoundError):
-        path.rename(path.with_name(path.name + ASIDE))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
+    """Write ours, move aside what is there, and move ours into its place: a file in place is whole, or is not ours."""
+    ready = path.with_name(path.name + _READY)
+    descriptor = os.open(ready, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+    with suppress(FileNotFoundError):
+        path.rename(path.with_name(path.name + ASIDE))
+    ready.rename(path)
 
 
-def _restore(home: Path, journal: int) -> None:
-    """Do the opposite of what the journal says was begun, as far as it was done; then forget the journal."""
-    begun = _read(journal)
-    for name in begun["files"]:
+def _restore(home: Path, begun: _Begun) -> None:
+    """Do the opposite of what was begun, as far as it was done; then forget the journal."""
+    for name in begun.files:
         path = home / name
         aside = path.with_name(path.name + ASIDE)
         if os.path.lexists(aside):
             aside.rename(path)
         elif _is_ours(path):
             path.unlink()
-    for folder in reversed(begun["made"]):
+        path.with_name(path.name + _READY).unlink(missing_ok=True)
+    for folder in reversed(begun.made):
         with suppress(OSError):  # never made, or somebody has put something into it
             (home / folder).rmdir()
     _sync(home)
-    (home / JOURNAL).unlink()
-    for folder, times in begun["times"].items():
+    for folder, times in begun.times.items():
         os.utime(home / folder, ns=(times[0], times[1]))
-    os.close(journal)
+    (home / JOURNAL).unlink()
+    if "." in begun.times:  # where the journal was
+        os.utime(home, ns=(begun.times["."][0], begun.times["."][1]))
 
 
-def _read(journal: int) -> dict[str, Any]:
+def _read(journal: int) -> _Begun:
     """Return what the journal says; nothing was begun if it was not written to its end. Raises ProbeError."""
-    nothing: dict[str, Any] = {"files": [], "made": [], "times": {}}
-    size = os.fstat(journal).st_size
-    text = os.pread(journal, size, 0)
+    text = os.pread(journal, _LONGEST_JOURNAL, 0)
     if not text.endswith(b"\n"):
-        return nothing
-    begun: dict[str, Any] = nothing | json.loads(text)
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in (*begun["files"], *begun["made"])):
-        raise ProbeError(f"{JOURNAL} in the home is not of our making; look at it, and remove it")
+        return _Begun([], [], {})
+    fault = ProbeError(f"{JOURNAL} in that home is not of our making; look at it, and remove it")
+    try:
+        begun = _Begun(**json.loads(text))
+        names = [Path(name) for name in (*begun.files, *begun.made, *begun.times)]
+        times = {folder: [int(one) for one in pair] for folder, pair in begun.times.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise fault from None
+    if any(name.is_absolute() or ".." in name.parts for name in names) or any(len(one) != 2 for one in times.values()):  # noqa: PLR2004 - a pair
+        raise fault
     return begun
 
 
@@ -149,7 +181,6 @@ def _lock(journal: int, home: Path) -> None:
     try:
         fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(journal)
         raise ProbeError(f"{home / JOURNAL} is in use: another probe plants files there; wait for it") from None
 
 
@@ -160,9 +191,9 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _times(path: Path) -> tuple[int, int]:
+def _times(path: Path) -> list[int]:
     status = path.stat()
-    return status.st_atime_ns, status.st_mtime_ns
+    return [status.st_atime_ns, status.st_mtime_ns]
 
 
 def _sync(folder: Path) -> None:
