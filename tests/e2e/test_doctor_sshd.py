@@ -126,6 +126,29 @@ def test_forwarding_without_a_shell_is_found(tmp_path: Path) -> None:
     assert statuses(found, "local-forwarding") == {Status.CLOSED}
 
 
+@pytest.fixture
+def pam_service() -> Iterator[Path]:
+    """sshd's PAM service, put back afterwards."""
+    path = Path("/etc/pam.d/sshd")
+    before = path.read_text()
+    yield path
+    path.write_text(before)
+
+
+def test_the_pam_door_closes_what_a_forced_command_leaves_open(tmp_path: Path, pam_service: Path) -> None:
+    example = Path(__file__).parents[2] / "examples/pam.d/sshd-account"
+    service = pam_service.read_text()
+    assert "\n@include common-account\n" in service
+    pam_service.write_text(service.replace("\n@include common-account\n", f"\n{example.read_text()}"))
+    configuration = configured(tmp_path, {}, "UsePAM yes")
+    found = examine(configuration, "alice", "root")
+    assert Status.OPEN not in {one.status for one in found}
+    assert {statuses(found, name) == {Status.CLOSED} for name in ("local-forwarding", "ungated-account")} == {True}
+    optional = pam_service.read_text().replace("account  required  pam_exec", "account  optional  pam_exec")
+    pam_service.write_text(optional)
+    assert Status.OPEN in statuses(examine(configuration, "alice"), "ungated-account")
+
+
 def test_the_lines_to_write_close_what_they_are_for(tmp_path: Path) -> None:
     """Whoever writes down what the doctor says is done: all lines of all findings, once, into one Match block."""
     careless = drop_in.gated(**TCP, **CARELESS, X11Forwarding="yes", AllowAgentForwarding="yes", PermitTunnel="yes",

@@ -326,7 +326,9 @@ def test_the_pam_door_stands_before_all_of_the_connection():
     host = pam(f"account required {PAM_DOOR}")
     assert found(session(host=host, **WIDE)) == set()
     assert (Status.OPEN, "ungated-account") in found(session(host=host, **WIDE, usepam="no"))
-    assert (Status.BROKEN, "") in found(session(host=host, **WIDE, logingracetime="30"))
+    assert (Status.BROKEN, "") in found(session(host=host, **WIDE, logingracetime="90"))
+    brief = pam(f"account required {PAM_DOOR} --seconds 25")
+    assert found(session(host=brief, **WIDE, logingracetime="30")) == set()
 
 
 def test_the_pam_door_in_auth_counts_if_no_way_in_is_without_it():
@@ -357,10 +359,14 @@ def test_a_line_that_may_end_the_stack_before_the_gate_is_told():
 def test_keys_that_only_the_gate_hands_out_are_gated():
     keys = {"forcecommand": "none", "authorizedkeysfile": "none", "trustedusercakeys": "none",
             "authorizedkeyscommand": "/opt/secsign-gate/bin/secsign-gate-authorized-keys %u %t %k %f"}  # fmt: skip
-    assert found(session(**keys)) == {(Status.OPEN, "user-rc")}
-    assert found(session(**keys, permituserrc="no")) == set()
+    assert found(session(**keys)) == set()
+    forwarding = {"disableforwarding": "no", "allowtcpforwarding": "yes", "permitopen": "any"}
+    assert {status for status, _ in found(session(**keys, **forwarding))} == {Status.WEAK}  # `restrict` forbids it
+    assert {status for status, _ in found(session(**keys, exposeauthinfo="no"))} == {Status.BROKEN}
     own_file = keys | {"authorizedkeysfile": ".ssh/authorized_keys"}
     assert (Status.OPEN, "ungated-account") in found(session(**own_file))
+    (past,) = [one.what for one in judge([session(**own_file)]) if one.bypass == "ungated-account"]
+    assert "sshd takes keys from .ssh/authorized_keys" in past
     password = keys | {"passwordauthentication": "yes", "authenticationmethods": "any"}
     assert (Status.OPEN, "ungated-account") in found(session(**password))
 

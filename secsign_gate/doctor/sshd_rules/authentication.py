@@ -43,7 +43,7 @@ def _exposed(session: Session, what_is_lost: str) -> Iterator[Hole]:
         )
         line = f"ForceCommand {command.replace(f' {BY_KEY}', '')}"
         yield Hole(Status.OPEN, what, session.mend("ForceCommand"), line, f"{what_is_lost}, and it looks for none then")
-    if session.gate is None or session.effective.is_on("exposeauthinfo"):
+    if not (session.gate or session.is_gated_by_keys) or session.effective.is_on("exposeauthinfo"):
         return
     accepted = session.accepts("SSH_USER_AUTH")
     where = f"ExposeAuthInfo is no{session.where('ExposeAuthInfo')}"

@@ -14,6 +14,11 @@ def _disabled(session: Session) -> bool:
     return session.effective.is_on("disableforwarding")
 
 
+def _status(session: Session) -> Status:
+    """Return how bad it is: the AuthorizedKeysCommand door hands keys out with `restrict`, which forbids all of it."""
+    return Status.WEAK if session.gate is None and session.is_gated_by_keys else Status.OPEN
+
+
 def _allows(session: Session, keyword: str, unless: tuple[str, ...] = ("no",)) -> bool:
     """Tell whether sshd allows it; a setting that it does not print may be anything."""
     return session.effective.value(keyword) not in unless
@@ -28,7 +33,7 @@ def _local(session: Session) -> Iterator[Hole]:
     if not _disabled(session) and _allows(session, _TCP, _NOT_LOCAL) and opens != "none":
         only = "" if opens in ("", "any") else f", to {opens}"
         what = f"{_sentence(session, _TCP)}{only}"
-        yield Hole(Status.OPEN, what, session.mend(_TCP), "DisableForwarding yes\nAllowTcpForwarding no")
+        yield Hole(_status(session), what, session.mend(_TCP), "DisableForwarding yes\nAllowTcpForwarding no")
 
 
 def _remote(session: Session) -> Iterator[Hole]:
@@ -37,7 +42,7 @@ def _remote(session: Session) -> Iterator[Hole]:
         ports = session.effective.value("gatewayports")
         anybody = f", and GatewayPorts {ports} lets everybody connect" if ports not in ("", "no") else ""
         lines = "DisableForwarding yes\nAllowTcpForwarding no\nPermitListen none\nGatewayPorts no"
-        yield Hole(Status.OPEN, f"{_sentence(session, _TCP)}{anybody}", session.mend(_TCP), lines)
+        yield Hole(_status(session), f"{_sentence(session, _TCP)}{anybody}", session.mend(_TCP), lines)
 
 
 def _sockets(session: Session, unless: tuple[str, ...]) -> Iterator[Hole]:
@@ -47,7 +52,7 @@ def _sockets(session: Session, unless: tuple[str, ...]) -> Iterator[Hole]:
             what = f"{_sentence(session, _SOCKETS)}, and only AllowTcpForwarding no happens to keep it shut"
             yield Hole(Status.WEAK, what, session.mend(_SOCKETS), lines)
         else:
-            yield Hole(Status.OPEN, _sentence(session, _SOCKETS), session.mend(_SOCKETS), lines)
+            yield Hole(_status(session), _sentence(session, _SOCKETS), session.mend(_SOCKETS), lines)
 
 
 def _local_sockets(session: Session) -> Iterator[Hole]:
@@ -61,19 +66,21 @@ def _remote_sockets(session: Session) -> Iterator[Hole]:
 def _tunnel(session: Session) -> Iterator[Hole]:
     kept_shut = _disabled(session) and not session.host.version.before(*_TUNNELS_SINCE)
     if _allows(session, "PermitTunnel") and not kept_shut:
-        yield Hole(Status.OPEN, _sentence(session, "PermitTunnel"), session.mend("PermitTunnel"), "PermitTunnel no")
+        yield Hole(
+            _status(session), _sentence(session, "PermitTunnel"), session.mend("PermitTunnel"), "PermitTunnel no"
+        )
 
 
 def _x11(session: Session) -> Iterator[Hole]:
     keyword = "X11Forwarding"
     if _allows(session, keyword) and not _disabled(session):
-        yield Hole(Status.OPEN, _sentence(session, keyword), session.mend(keyword), "X11Forwarding no")
+        yield Hole(_status(session), _sentence(session, keyword), session.mend(keyword), "X11Forwarding no")
 
 
 def _agent(session: Session) -> Iterator[Hole]:
     keyword = "AllowAgentForwarding"
     if _allows(session, keyword) and not _disabled(session):
-        yield Hole(Status.OPEN, _sentence(session, keyword), session.mend(keyword), "AllowAgentForwarding no")
+        yield Hole(_status(session), _sentence(session, keyword), session.mend(keyword), "AllowAgentForwarding no")
 
 
 def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
@@ -91,7 +98,7 @@ def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
             f"DisableForwarding yes is all that stands against {values}, and OpenSSH {version.major}.{version.minor} "
         )
         what += "does not mean those by it, unless the distribution has mended it"
-        yield Hole(Status.OPEN, what, session.mend(forgotten[0]), "\n".join(f"{name} no" for name in forgotten))
+        yield Hole(_status(session), what, session.mend(forgotten[0]), "\n".join(f"{name} no" for name in forgotten))
 
 
 RULES = (

@@ -61,10 +61,28 @@ def _without(session: Session) -> Iterator[Hole]:
         mend = "keep it only if that is meant for a bad day, and lock its key away"
         yield Hole(Status.WEAK, what, mend)
         return
+    if session.takes_keys_from_gate:
+        what = f"AuthorizedKeysCommand puts the gate before its keys, and yet {_past_the_keys(session)}"
+        mend = (
+            f"let the ForceCommand of 00-secsign-gate.conf stand before it as well; or {session.mend('ForceCommand')}"
+        )
+        lines = "AuthorizedKeysFile none\nTrustedUserCAKeys none\nAuthenticationMethods publickey"
+        yield Hole(Status.OPEN, what, mend, lines)
+        return
     mend = "gate everybody by Match all in 00-secsign-gate.conf, or take the account's shell or keys away"
     yield Hole(
         Status.OPEN, f"there is {_forced(session)}, so the key alone is enough", mend, f"Match all\n    {GATE_LINE}"
     )
+
+
+def _past_the_keys(session: Session) -> str:
+    """Say what leads in besides the keys that the AuthorizedKeysCommand door hands out."""
+    files, authorities = (session.effective.value(name) for name in ("authorizedkeysfile", "trustedusercakeys"))
+    ways = [" and ".join(names) for names in session.ways_in if "publickey" not in names]
+    past = [f"sshd takes keys from {files}"] if files != NO_PROGRAM else []
+    past += [f"certificates of {authorities}"] if authorities not in ("", NO_PROGRAM) else []
+    past += [f"{' or '.join(ways)} is enough"] if ways else []
+    return ", ".join(past)
 
 
 def _ungated_account(session: Session) -> Iterator[Hole]:

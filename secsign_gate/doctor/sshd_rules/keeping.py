@@ -1,12 +1,13 @@
 """Connections that are kept, and what sshd checks besides: liveness, PAM, modes of key files (sshd_config(5))."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.sshd_session import Hole, Rule, Session
 
 _NEVER = ("none", "0")
-_PUSH_SECONDS = 60  # how long a push may wait, unless our configuration says otherwise
+_PUSH_SECONDS = 90  # how long the PAM door waits without --seconds (doors/pam.py)
 
 
 def _idle(session: Session) -> Iterator[Hole]:
@@ -46,11 +47,15 @@ def _pam(session: Session) -> Iterator[Hole]:
 
 
 def _grace_time(session: Session) -> Iterator[Hole]:
-    grace = session.effective.value("logingracetime")
-    if session.pam_gate is not None and grace.isdecimal() and 0 < int(grace) <= _PUSH_SECONDS:
+    grace, gate = session.effective.value("logingracetime"), session.pam_gate
+    if gate is None or not grace.isdecimal():
+        return
+    given = next((value for option, value in pairwise(gate.arguments) if option == "--seconds"), "")
+    seconds = int(given) if given.isdecimal() else _PUSH_SECONDS
+    if 0 < int(grace) <= seconds:
         what = f"LoginGraceTime {grace}{session.where('LoginGraceTime')} ends a login while the phone is asked"
-        why = "the PAM door asks before the login is complete"
-        yield Hole(Status.BROKEN, what, "write it outside of Match", "LoginGraceTime 120", why)
+        why = f"the PAM door asks before the login is complete, and waits for up to {seconds} s"
+        yield Hole(Status.BROKEN, what, "write it outside of Match", f"LoginGraceTime {seconds + 30}", why)
 
 
 def _crowded(session: Session) -> Iterator[Hole]:
@@ -88,7 +93,7 @@ def _skipped(session: Session) -> Iterator[Hole]:
 
 
 RULES = (
-    Rule("idle-connection", _idle, after_pam=True),
+    Rule("idle-connection", _idle),
     Rule("", _alive),
     Rule("", _strict_modes, after_pam=True),
     Rule("", _pam, after_pam=True),

@@ -56,7 +56,7 @@ def _shell(session: Session) -> Iterator[Hole]:
 
 def _user_rc(session: Session) -> Iterator[Hole]:
     forced = session.effective.value("forcecommand") not in ("", "none")
-    if not forced and session.effective.is_on("permituserrc"):
+    if not forced and not session.is_gated_by_keys and session.effective.is_on("permituserrc"):
         what = f"sshd runs ~/.ssh/rc before the session{session.where('PermitUserRC')}, for there is no ForceCommand"
         yield Hole(Status.OPEN, what, session.mend("PermitUserRC"), "PermitUserRC no")
 
