@@ -20,6 +20,7 @@ from secsign_gate.ask_and_answer import (
     Reader,
     WireMessage,
     frame_length,
+    read,
 )
 from secsign_gate.errors import WireError
 
@@ -130,4 +131,4 @@ def decode(frame: bytes) -> Message:
         raise WireError(f"a message of the unknown kind {frame[0]}")
     if kind in (Ask, AskForPam) and (version := Reader(frame[1:]).uint32()) != VERSION:
         raise WireError(f"door and broker are of different versions ({version} and {VERSION}); reinstall both")
-    return kind.read(frame[1:])
+    return read(kind, frame[1:])

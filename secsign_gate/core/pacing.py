@@ -17,9 +17,9 @@ class Kind(IntEnum):
     RELEASE = 3
 
 
-# Seconds. A push that nobody wants any more should not stay on the phone. One that the phone has decided is on none, and
-# each look that finds one accepted makes a release: when a crowd is accepted, its looks must be through before those.
-# Both are given up five seconds after they are wanted.
+# Seconds. A push that nobody wants any more should not stay on the phone. One that the phone decided is on none, and
+# each look that finds one accepted makes a release: a crowd's looks must be through before those. Both are given up
+# five seconds after they are wanted.
 PATIENCE = {Kind.CANCEL: 1.0, Kind.RELEASE: 2.5}
 
 

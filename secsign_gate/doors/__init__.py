@@ -48,20 +48,27 @@ def main() -> "NoReturn":
         _require_a_safe_start()
         line = CommandLine(sys.argv[1:])
         stream = _knock(line.broker) if line.broker else None
-        from secsign_gate.doors.ask_broker import Conversation, claim, environ_block  # noqa: PLC0415 - not earlier
-
-        environ = environ_block()
-        conversation = Conversation(environ, stream, line.config)
-        conversation.ask(
-            claim(
-                environ,
-                started_by_key=line.started_by_key,
-                restricted_to=line.restricted_to,
-                user_rc_left=line.user_rc_left,
-            )
+        from secsign_gate.doors.claim import (  # noqa: PLC0415 - not earlier
+            FIRST_WORD,
+            ask,
+            claim,
+            environ_block,
+            interrupts_noted,
         )
-        from secsign_gate.doors.hand_over import hand_over, own_account  # noqa: PLC0415 - not before the question
 
+        environ, interrupts = environ_block(), interrupts_noted()
+        question = claim(
+            environ,
+            started_by_key=line.started_by_key,
+            restricted_to=line.restricted_to,
+            user_rc_left=line.user_rc_left,
+        )
+        if stream is not None:
+            ask(stream, question, FIRST_WORD)
+        from secsign_gate.doors.ask_broker import Conversation  # noqa: PLC0415 - while a daemon looks into the question
+        from secsign_gate.doors.hand_over import hand_over, own_account  # noqa: PLC0415 - the same
+
+        conversation = Conversation(environ, interrupts, stream, line.config, question)
         account = own_account()
         answer = conversation.answer()
         if answer.allowed:

@@ -44,28 +44,30 @@ _FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP"
 _FROM_THE_GATE = frozenset((b"SSH_ORIGINAL_COMMAND", b"SSH_USER_AUTH"))
 
 
-def own_account() -> pwd.struct_passwd | None:
-    """Return the account that this process runs as; look for it while the broker does, for it may take its time."""
+def own_account() -> tuple[bytes, bytes, bytes] | None:
+    """Return name, home and shell of the account that this process runs as, None if there is none.
+
+    Ask while the broker looks into the question, for it may take its time.
+    """
     try:
-        return pwd.getpwuid(posix.getuid())
+        entry = pwd.getpwuid(posix.getuid())
     except KeyError:
         return None
+    return in_bytes(entry.pw_name), in_bytes(entry.pw_dir), in_bytes(entry.pw_shell) or b"/bin/sh"  # passwd(5)
 
 
-def hand_over(answer: Answer, environ: list[bytes], account: pwd.struct_passwd | None) -> "NoReturn":
+def hand_over(answer: Answer, environ: list[bytes], account: tuple[bytes, bytes, bytes] | None) -> "NoReturn":
     """Exec what `answer` orders as `account`. `environ` is the block that this process was started with.
 
     Raises NothingToExec if that fails; ~/.ssh/rc has run by then, and the greeting has been shown.
     """
     if account is None:
         raise _nothing_to_exec(f"no account has the uid {posix.getuid()}", _NOT_FOUND)
-    shell = in_bytes(account.pw_shell) or b"/bin/sh"  # passwd(5)
-    home = in_bytes(account.pw_dir)
+    account_name, home, shell = account
     variables = dict(_split(entry) for entry in environ_for(answer, environ, home, shell))
     # CPython ignores two signals for itself, and what is ignored stays ignored across an exec. SIGPIPE comes last: in
     # sshd it is ignored while ~/.ssh/rc runs.
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    account_name = in_bytes(account.pw_name)
     if posix.isatty(1):  # sshd's order: with a terminal the greeting is out before ~/.ssh/rc runs, else after it
         _greet(answer, account_name, home, variables)
         _run_user_rc(answer, shell, home, variables)

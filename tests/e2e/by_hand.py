@@ -82,7 +82,7 @@ def hasty_door(person: Person, *options: str) -> Login:
     code = (
         f"import sys; sys.path.insert(0, {SITE_PACKAGES!r}); sys.argv[1:] = {list(options)!r}\n"
         "from secsign_gate.doors import ask_broker, main, wait_for_broker\n"
-        "ask_broker._FIRST_WORD = wait_for_broker._GRACE = 0.1\n"
+        "ask_broker.FIRST_WORD = wait_for_broker._GRACE = 0.1\n"
         "wait_for_broker._PATIENCE = wait_for_broker._TICK = 0.1\n"
         "main()"
     )

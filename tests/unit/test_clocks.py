@@ -25,7 +25,7 @@ WHY = {
     ("broker/daemon.py", "time"): "is shown by `status`",
     ("broker/recognise.py", "time"): "the expiry of keys, where sshd did not note when it verified them",
     ("broker/daemon.py", "clock_gettime_ns"): "CLOCK_MONOTONIC, for the service manager",
-    ("doors/ask_broker.py", "time"): "bounds when sshd noted the key, which a date in the future would falsify",
+    ("doors/claim.py", "time"): "bounds when sshd noted the key, which a date in the future would falsify",
     ("doors/greeting.py", "ctime"): "shows the last login",
     ("admin/status_text.py", "localtime"): "shows when",
     ("doctor/daemon_found.py", "localtime"): "shows when",
