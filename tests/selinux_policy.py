@@ -73,10 +73,11 @@ def debians_with_ours(folder: Path) -> tuple[Path, Path]:
     return policy, contexts
 
 
-def label(contexts: Path, path: str, kind: str) -> str:
-    """Return the context that the file at `path` has; `kind` is its class, as `file`."""
+def labels(contexts: Path, paths: Sequence[str], kind: str) -> dict[str, str]:
+    """Return the contexts that files at these paths have; `kind` is their class, as `file`."""
     mode = {"sock_file": "sock", "chr_file": "char"}.get(kind, kind)
-    return run("matchpathcon", "-n", "-m", mode, "-f", contexts, path.rstrip("/")).strip()
+    found = run("matchpathcon", "-n", "-m", mode, "-f", contexts, *(path.rstrip("/") or "/" for path in paths))
+    return dict(zip(paths, found.split(), strict=True))
 
 
 def allowed(policy: Path, questions: Sequence[Access]) -> list[set[str]]:

@@ -1,4 +1,4 @@
-"""What a broker does in a real run is within its AppArmor profile, also where a host lets nobody trace anybody."""
+"""What a broker does in a real run is within its AppArmor profile and its SELinux domain; hidepid; containers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,23 +15,35 @@ import pytest
 from accounts import BROKER, GROUPS
 from apparmor_profile import Profile
 from running_broker import SOCKET, RunningBroker
+from selinux_policy import DEBIANS, Access, allowed, debians_with_ours, labels
 from traced_broker import TracedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gate import Gate
+    from pam_stack import PamStack
 
 PROFILE = Path(__file__).parents[2] / "apparmor/secsign-gate"
 RECORD = Path("/var/log/secsign-gate/verdicts.jsonl")
 METRICS = "/run/secsign-gate/metrics.sock"
-OTHERS = re.compile(r"/proc/(\d+)/(\S*)")
+PROCESS = re.compile(r"/proc/(\d+)/(\S*)")
+TABLES = {"fd/", "net/tcp"}
+BROKERS_DOMAIN = "system_u:system_r:secsign_gate_t:s0"
+OTHERS_DOMAINS = ["system_u:system_r:sshd_t:s0", "user_u:user_r:user_t:s0", "system_u:system_r:init_t:s0"]
+# What a mode of AppArmor's takes in SELinux.
+PERMISSIONS = {
+    "file": {"r": ("open", "read"), "w": ("append", "write"), "m": ("execute", "map")},
+    "dir": {"r": ("open", "read"), "w": ("create",)},
+    "sock_file": {"w": ("write",)},
+    "chr_file": {"r": ("open", "read"), "w": ("open", "write")},
+}
 # AppArmor and SELinux say no to the copy of another process's descriptor with EPERM, whoever asks (pidfd_getfd(2)).
 UNTRACEABLE = "-e inject=pidfd_getfd:error=EPERM"
 
 needs_the_tools = pytest.mark.skipif(
-    shutil.which("strace") is None or shutil.which("apparmor_parser") is None,
-    reason="strace and apparmor are not here; `make test` brings them",
+    not all(map(shutil.which, ("strace", "apparmor_parser", "checkpolicy"))) or not DEBIANS.exists(),
+    reason="what judges is not here; `make test` brings it",
 )
 
 
@@ -50,38 +63,80 @@ def hidden_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     subprocess.run(["mount", "-o", "remount,hidepid=off,gid=0", "/proc"], check=True)
 
 
-@needs_the_tools
-@pytest.mark.usefixtures("log_folder")
-@pytest.mark.parametrize("untraceable", [False, True], ids=["as it comes", "where nobody may trace"])
-def test_all_that_it_opens_is_allowed_by_its_profile(
-    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untraceable: bool
-) -> None:
+@pytest.fixture(params=[False, True], ids=["as it comes", "where nobody may trace"])
+def run(
+    request: pytest.FixtureRequest,
+    gate: Gate,
+    log_folder: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> TracedBroker:
+    """A broker's whole life: a start, a reload, a login at both doors with one tap, metrics and a record, an end."""
+    del log_folder
     gate.speak_rest()
     os.chown("/etc/secsign-gate/pin-account", 0, GROUPS["secsign-gate"])
     gate.configure(audit={"file": str(RECORD)}, broker={"metrics": METRICS})
     gate.drop_in = drop_in.asking(str(SOCKET))
-    with TracedBroker(tmp_path, monkeypatch, UNTRACEABLE if untraceable else "") as broker:
+    pam: PamStack = request.getfixturevalue("pam")
+    pam.use("sshd-account")
+    with TracedBroker(tmp_path, monkeypatch, UNTRACEABLE if request.param else "") as broker:
         alice = gate.user("alice", secsign_id="alice")
         monitor = broker.monitor
         broker.reload()
         login = alice.ssh("echo inside")
         gate.phone("alice").accept()
         assert login.outcome()[:2] == (0, b"inside\n")
-    (record,) = gate.records
-    assert "unproven" not in record
-
-    profile = Profile(PROFILE)
-    uses = broker.uses
-    assert {use for use in uses if not all(profile.allows(use.path, one) for one in use.mode)} == set()
-    assert broker.families - {"unix"} <= profile.families
+    assert [record["ground"] for record in gate.records] == ["approved", "granted"]
+    assert not any("unproven" in record for record in gate.records)
     # That much has been seen:
-    opened = {use.path for use in uses}
+    opened = {use.path for use in broker.uses}
     assert {str(SOCKET), METRICS, str(RECORD), "/dev/log", "/etc/secsign-gate/pin-account", "/etc/passwd"} <= opened
-    assert {use.path for use in uses if use.mode == "x"} == set()
-    of_others = {found[2] for use in uses if use.pid == monitor and (found := OTHERS.fullmatch(use.path))}
-    tables = {"fd/", "net/tcp"}
-    assert {"stat", "status"} | (tables if untraceable else set()) <= of_others
-    assert untraceable or not of_others & tables
+    assert {use.path for use in broker.uses if use.mode == "x"} == set()
+    of_others = {found[2] for use in broker.uses if use.pid == monitor and (found := PROCESS.fullmatch(use.path))}
+    assert {"stat", "status"} <= of_others
+    assert of_others.issuperset(TABLES) == request.param
+    return broker
+
+
+@needs_the_tools
+def test_all_that_it_opens_is_allowed_by_its_profile(run: TracedBroker) -> None:
+    profile = Profile(PROFILE)
+    assert {use for use in run.uses if not all(profile.allows(use.path, one) for one in use.mode)} == set()
+    assert run.families - {"unix"} <= profile.families
+
+
+@needs_the_tools
+def test_all_that_it_opens_is_allowed_to_its_domain(run: TracedBroker, tmp_path: Path) -> None:
+    policy, contexts = debians_with_ours(tmp_path)
+    wanted: dict[Access, set[str]] = defaultdict(set)
+    for kind, permissions in PERMISSIONS.items():
+        uses = [use for use in run.uses if kind_of(use.path) == kind]
+        found = labels(contexts, sorted({use.path for use in uses}), kind)
+        for use in uses:
+            for what in labels_in_proc(use.path, run) or [found[use.path]]:
+                wanted[Access(BROKERS_DOMAIN, what, kind)].update(*(permissions[one] for one in use.mode))
+    given = zip(wanted.items(), allowed(policy, list(wanted)), strict=True)
+    assert [(asked, needed - answer) for (asked, needed), answer in given if needed - answer] == []
+
+
+def kind_of(path: str) -> str:
+    """Return the class of a file by its name."""
+    if path.endswith("/"):
+        return "dir"
+    if path.endswith(".sock") or path == "/dev/log":
+        return "sock_file"
+    return "chr_file" if path.startswith("/dev/") else "file"
+
+
+def labels_in_proc(path: str, run: TracedBroker) -> list[str]:
+    """Return the contexts that a file in /proc may have: that of its process, whichever may be looked at."""
+    process = PROCESS.fullmatch(path)
+    if process is None:
+        kind = "sysctl_kernel_t" if path.startswith("/proc/sys/") else "proc_t"
+        return [f"system_u:object_r:{kind}:s0"] if path.startswith("/proc/") else []
+    if process[2].startswith("net/"):
+        return ["system_u:object_r:proc_net_t:s0"]
+    return [BROKERS_DOMAIN] if int(process[1]) in run.pids else OTHERS_DOMAINS
 
 
 @needs_the_tools

@@ -37,12 +37,13 @@ class Use(NamedTuple):
 
 
 class TracedBroker(RunningBroker):
-    """A broker as root that strace looks at from its first instruction. `uses` and `families` once it has ended."""
+    """A broker as root that strace looks at from its first instruction. What it did is known once it has ended."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
         """`more` are options of strace, e.g. to make a system call fail."""
         super().__init__()
         self._trace = folder / "trace"
+        self._calls_seen: list[tuple[str, ...]] = []
         program = folder / "broker"
         program.write_text(PROGRAM.format(trace=self._trace, more=more))
         program.chmod(0o755)
@@ -69,6 +70,11 @@ class TracedBroker(RunningBroker):
         return {family[1].lower() for family in found if family}
 
     @property
+    def pids(self) -> set[int]:
+        """The processes and threads that it had."""
+        return {int(call[0]) for call in self._calls()}
+
+    @property
     def uses(self) -> set[Use]:
         """What was done with files, except for what failed, and for the program itself, which systemd starts."""
         found = [
@@ -81,7 +87,9 @@ class TracedBroker(RunningBroker):
         return set(found) - {first}
 
     def _calls(self) -> list[tuple[str, ...]]:
-        return _CALL.findall(self._trace.read_text())
+        if not self._calls_seen:
+            self._calls_seen = _CALL.findall(self._trace.read_text())
+        return self._calls_seen
 
 
 _CHANGES = ("unlink", "rename", "link", "symlink", "chmod", "chown", "fchmod", "fchown", "truncate", "utime")

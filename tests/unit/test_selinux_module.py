@@ -18,7 +18,7 @@ from selinux_policy import (
     allowed,
     built,
     debians_with_ours,
-    label,
+    labels,
     run,
 )
 
@@ -64,6 +64,7 @@ NEEDED = {
         "dir",
         "create relabelto setattr",
     ),
+    "it makes root's socket": (BROKER, thing("secsign_gate_control_t"), "sock_file", "create setattr unlink"),
     "it gives up root": (BROKER, BROKER, "capability", "setuid setgid setpcap"),
     "and what else root has": (BROKER, BROKER, "process", "setcap setrlimit"),
     "the monitor keeps two capabilities": (BROKER, BROKER, "capability", "sys_ptrace dac_read_search"),
@@ -135,7 +136,7 @@ def policy(together: tuple[Path, Path]) -> Path:
     return together[0]
 
 
-def labels() -> dict[str, str]:
+def patterns() -> dict[str, str]:
     """Return the contexts of the .fc by their patterns."""
     lines = [line.split() for line in CONTEXTS.read_text().splitlines() if line and not line.startswith("#")]
     return {line[0]: line[-1] for line in lines}
@@ -198,10 +199,15 @@ def test_the_policy_knows_every_context(policy: Path) -> None:
 def test_the_host_labels_the_program_itself(together: tuple[Path, Path]) -> None:
     """As what the rules say of it: run as bin_t, mapped as lib_t."""
     _, contexts = together
-    assert label(contexts, "/opt/secsign-gate/bin/secsign-gate", "file") == thing("bin_t")
-    assert label(contexts, "/opt/secsign-gate/lib/python3.11/site-packages/a/b.so", "file") == thing("lib_t")
-    assert label(contexts, DEFAULT_SOCKET, "sock_file") == thing("secsign_gate_run_t")
-    assert label(contexts, control_path(DEFAULT_SOCKET), "sock_file") == thing("secsign_gate_control_t")
+    program, module = "/opt/secsign-gate/bin/secsign-gate", "/opt/secsign-gate/lib/python3.11/site-packages/a/b.so"
+    control = control_path(DEFAULT_SOCKET)
+    found = labels(contexts, [program, module], "file") | labels(contexts, [DEFAULT_SOCKET, control], "sock_file")
+    assert found == {
+        program: thing("bin_t"),
+        module: thing("lib_t"),
+        DEFAULT_SOCKET: thing("secsign_gate_run_t"),
+        control: thing("secsign_gate_control_t"),
+    }
 
 
 def orders(name: str) -> str:
@@ -227,7 +233,7 @@ def test_every_label_is_for_a_path_of_the_product() -> None:
         for_all[log]: "log",
         f"{record}.*".replace(".jsonl", r"\.jsonl"): "log",
     }
-    assert labels() == {path: thing(f"secsign_gate_{kind}_t") for path, kind in expected.items()}
+    assert patterns() == {path: thing(f"secsign_gate_{kind}_t") for path, kind in expected.items()}
 
 
 def test_the_socket_for_root_is_named_in_the_transition() -> None:
