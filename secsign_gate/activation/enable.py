@@ -5,102 +5,34 @@ done, and the undo is ready before the first byte is another. Whatever fails aft
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from secsign_gate.activation.arming import arm, disarm_boot
 from secsign_gate.activation.change import (
     Change,
-    KeptFile,
     Moment,
     Phase,
-    Server,
     WrittenFile,
     digest,
     put_in_force,
     undoing,
     why_due,
 )
-from secsign_gate.activation.checkpoint import keep, write_file
+from secsign_gate.activation.checkpoint import put_back, write_file
 from secsign_gate.activation.journal import Journal, now
-from secsign_gate.activation.orders import Reach, reach, require_answers, usable_orders
-from secsign_gate.activation.plan import Doors, Gated, diff, drop_in_text, shipped_name
+from secsign_gate.activation.planning import PAM, Plan, Request, plan_change
 from secsign_gate.activation.reload import reload_sshd
-from secsign_gate.activation.server import PreconditionError, drop_in_path, require_root, require_writable, sshd_meant
-from secsign_gate.activation.shipped import boot_unit, shipped_drop_in
+from secsign_gate.activation.server import require_root
+from secsign_gate.activation.shipped import boot_unit
 from secsign_gate.activation.steps import Steps, no_steps
 from secsign_gate.activation.trial import Trial, examine_sshd
 from secsign_gate.activation.undo import told, undo
-from secsign_gate.config import Settings
 from secsign_gate.errors import GateError
-from secsign_gate.sshd.program import Sshd
 
-_MODE = 0o644
 _TO_WORK = 300.0  # seconds that the command itself may take before the watcher ends it; people are not waited for then
 
 
 class EnableError(GateError):
     """The gate was not switched on, and everything is as it was. `str()` is one sentence."""
-
-
-class Request(NamedTuple):
-    """What the administrator asks for. `orders` is our configuration's path; None elsewhere means: find it.
-
-    `seconds` is how long the change waits to be confirmed.
-    """
-
-    gated: Gated
-    break_glass: tuple[str, ...]
-    doors: Doors
-    seconds: float
-    orders: str
-    sshd: str | None = None
-    sshd_config: str | None = None
-    directory: str | None = None
-
-
-class Plan(NamedTuple):
-    """What would be done: `files` as they are to be, `before` as they are, and the `diff` between the two."""
-
-    sshd: Sshd
-    server: Server
-    files: tuple[KeptFile, ...]
-    before: tuple[KeptFile, ...]
-    diff: str
-    reach: Reach
-    settings: Settings
-    in_force: Change | None
-
-
-def plan_change(request: Request, journal: Journal) -> Plan:
-    """Return what `enable` would do; changes nothing, and makes no file. Raises GateError if it could not be done."""
-    require_root()
-    change = journal.read()
-    if change is not None and change.phase is not Phase.CONFIRMED:
-        raise PreconditionError(
-            "an earlier change is not confirmed yet; `secsign-gate confirm` or `disable` comes first"
-        )
-    sshd, server = sshd_meant(request.sshd, request.sshd_config)
-    sshd.validate()
-    path = drop_in_path(sshd, request.directory)
-    require_writable(path)
-    before = keep(path)
-    _require_ours(change, before)
-    settings, users = usable_orders(request.orders)
-    doors = request.doors
-    text = drop_in_text(shipped_drop_in(shipped_name(request.gated)), request.gated, request.break_glass, doors)
-    reached = reach(request.gated, request.break_glass, settings, users)
-    require_answers(settings, users, broker=bool(doors.broker))
-    content = text.encode()
-    return Plan(
-        sshd=sshd,
-        server=server,
-        files=(KeptFile(path, content, _MODE),),
-        before=(before,),
-        diff=diff(path, before.content, content),
-        reach=reached,
-        settings=settings,
-        in_force=change,
-    )
 
 
 def enable_gate(  # noqa: PLR0913 - what to do, where, how to try it, and three ways to speak with the caller
@@ -154,39 +86,49 @@ def enable_gate(  # noqa: PLR0913 - what to do, where, how to try it, and three 
 def _carry_out(request: Request, planned: Plan, trial: Trial, say: Callable[[str], None], at_step: Steps) -> None:
     """Do what was planned, testing after each step. Raises GateError and OSError."""
     for file in planned.files:
-        write_file(file)
-        say(f"{file.path} is written")
+        if file.content is None:
+            put_back(file)
+        else:
+            write_file(file)
+        say(f"{file.path} is {'removed' if file.content is None else 'written'}")
         at_step("a file is written")
     planned.sshd.validate()
-    for sentence in examine_sshd(planned.sshd, planned.reach.served, request.break_glass, planned.settings.sshd):
+    served, break_glass, by_pam = planned.reach.served, request.break_glass, PAM in request.door_names
+    for sentence in examine_sshd(planned.sshd, served, break_glass, planned.settings.sshd, by_pam=by_pam):
         say(sentence)
     at_step("sshd takes the configuration")
-    for sentence in trial.before_reload(planned.sshd, planned.reach.served, request.break_glass):
+    for sentence in trial.before_reload(planned.sshd, served, break_glass):
         say(sentence)
     at_step("the trial is over")
     say(reload_sshd(planned.sshd, planned.server))
     at_step("sshd runs the configuration")
-    for sentence in trial.after_reload(planned.server, planned.reach.served, request.break_glass):
+    for sentence in trial.after_reload(planned.server, served, break_glass):
         say(sentence)
     at_step("logins are tried")
 
 
 def _armed(request: Request, planned: Plan, moment: Moment) -> Change:
-    before = planned.in_force
-    doors = request.doors
+    earlier = planned.in_force
+    original = () if earlier is None else earlier.original
+    kept = {file.path for file in original}
+    written = {one.path: one for one in (() if earlier is None else earlier.written)}
+    for file in planned.files:
+        written.pop(file.path, None)
+        if not any(file == one for one in original):  # else a door is taken away, and its file is as it was before
+            written[file.path] = WrittenFile(file.path, digest(file.content or b""))
     return Change(
         phase=Phase.ARMED,
         server=planned.server,
         gated=str(request.gated),
         break_glass=request.break_glass,
-        doors=("force-command", doors.broker or doors.configuration),
+        doors=tuple(sorted(request.door_names)),
         started=moment,
         deadline=moment.later(_TO_WORK),
         in_force=None,
         before=planned.before,
-        original=planned.before if before is None else before.original,
-        written=tuple(WrittenFile(file.path, digest(file.content or b"")) for file in planned.files),
-        previous=before,
+        original=(*original, *(file for file in planned.before if file.path not in kept)),
+        written=tuple(written.values()),
+        previous=earlier,
     )
 
 
@@ -204,15 +146,3 @@ def _finish_what_was_begun(journal: Journal, say: Callable[[str], None]) -> None
     if change is not None and why:
         undo(journal, undoing(change, why))
         say(f"an earlier change was undone first: {why}")
-
-
-def _require_ours(change: Change | None, present: KeptFile) -> None:
-    """Raise PreconditionError if somebody has changed by hand what this program wrote."""
-    if change is None:
-        return
-    for written in change.written:
-        if written.path == present.path and (present.content is None or digest(present.content) != written.digest):
-            raise PreconditionError(
-                f"{present.path} has been changed by hand since `secsign-gate enable` wrote it; keep your change in "
-                "another file, then run `secsign-gate disable` first"
-            )

@@ -26,16 +26,21 @@ from secsign_gate.sshd.running import listeners
 
 _MOST_TRIALS = 3  # accounts that are tried until one says something
 _REFUSED = 77
+_NOT_SEEN = "whether the gate asks was not tried; the login that confirms will show it"
 _ANYWAY = "--no-trial goes on without a trial"
 
 
 class Logins(NamedTuple):
     """The trial of logins. `policy` says who needs no approval. `first` is the account to be tried first, if gated.
 
+    `by_session`: the gate shows itself in a session, so who is gated can be tried. PAM asks before there is one, and a
+    one-time key would make a real phone ring there.
+
     `identities` log in who is gated, `break_glass_identities` the way in for a bad day; none: only one-time keys do.
     """
 
     policy: PolicySettings
+    by_session: bool = True
     first: str = ""
     identities: tuple[Identity, ...] = ()
     break_glass_identities: tuple[Identity, ...] = ()
@@ -57,7 +62,7 @@ class Logins(NamedTuple):
                 raise TrialError(f"no sshd could be started for a trial ({error.strerror}); {_ANYWAY}") from None
 
         where = "in a trial before sshd was told"
-        found = self._gated(self._in_order(gated), heard, where)
+        found = self._gated(self._in_order(gated), heard, where) if self.by_session else _NOT_SEEN
         return [found, *(_open(account, _tried(heard, account), where) for account in break_glass)]
 
     def after_reload(self, server: Server, gated: tuple[str, ...], break_glass: tuple[str, ...]) -> list[str]:
@@ -78,7 +83,7 @@ class Logins(NamedTuple):
             return heard
 
         found = []
-        if self.identities:
+        if self.identities and self.by_session:
             found.append(self._gated(self._in_order(gated)[:1], by(self.identities), where))
         if self.break_glass_identities:
             log_in = by(self.break_glass_identities)

@@ -11,11 +11,10 @@ from secsign_gate.activation.plan import Gated
 from secsign_gate.activation.server import PreconditionError
 from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.config import Settings
-from secsign_gate.directory.users_file import Users
 from secsign_gate.doctor.daemon_found import daemon_found
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.id_server import examine_id_servers
-from secsign_gate.doctor.orders import load_orders
+from secsign_gate.doctor.orders import Orders, load_orders
 from secsign_gate.errors import ConfigError, GateError
 
 _SHELLS = Path("/etc/shells")
@@ -33,38 +32,69 @@ class Reach(NamedTuple):
     locked_out: tuple[str, ...]
 
 
-def usable_orders(path: str) -> tuple[Settings, Users]:
-    """Return the configuration at `path` and the users file. Raises ConfigError with all problems."""
+class Usable(NamedTuple):
+    """Orders in which there is no mistake."""
+
+    settings: Settings
+    orders: Orders
+
+
+def usable_orders(path: str) -> Usable:
+    """Return the configuration at `path` and the files that it names. Raises ConfigError with all problems."""
     orders = load_orders(path)
-    if orders.problems or orders.settings is None or orders.users is None:
+    if orders.problems or orders.settings is None:
         raise ConfigError(orders.problems)
-    return orders.settings, orders.users
+    return Usable(orders.settings, orders)
 
 
-def reach(gated: Gated, break_glass: tuple[str, ...], settings: Settings, users: Users) -> Reach:
-    """Return who would be gated, of those who can log in. Raises PreconditionError if it could let nobody in."""
+def reach(gated: Gated, break_glass: tuple[str, ...], usable: Usable, doors: frozenset[str]) -> Reach:
+    """Return who would be gated, of those who can log in. Raises PreconditionError if it could let nobody in.
+
+    With keys from the registry, who has none there cannot log in at all. The PAM door is not told the key, so it can
+    serve only those whom the users file maps whatever their key.
+    """
     for name in break_glass:
-        _require_account(name)
+        require_account(name)
     names = [name for name in _gated_accounts(gated) if name not in break_glass]
-    served = tuple(name for name in names if users.secsign_ids(name) or _is_exempt(name, settings))
+    served = tuple(name for name in names if _is_served(name, usable, doors))
     locked_out = tuple(name for name in names if name not in served)
     if not served:
         raise PreconditionError(
-            f"{settings.users_file} maps nobody of whom the gate would stand in front of ({gated}), so all of them "
-            "would be locked out; add a line for at least one"
+            f"{usable.settings.users_file} maps nobody of whom the gate would stand in front of ({gated}), so all of "
+            "them would be locked out; add a line for at least one"
         )
     return Reach(served, locked_out)
 
 
-def require_answers(settings: Settings, users: Users, *, broker: bool) -> None:
-    """Return if the broker, where doors are to ask one, and an ID server answer. Raises UnavailableError."""
+def _is_served(name: str, usable: Usable, doors: frozenset[str]) -> bool:
+    settings, orders = usable
+    if "authorized-keys" in doors and (orders.registry is None or name not in orders.registry.accounts):
+        return False
+    if _is_exempt(name, settings):
+        return True
+    if "pam" in doors:
+        return orders.users is not None and (name, None) in orders.users.rules
+    return bool(orders.secsign_ids(name))
+
+
+def require_answers(usable: Usable, served: tuple[str, ...], *, broker: bool) -> None:
+    """Return if the broker, where doors are to ask one, and an ID server answer.
+
+    Any SecSign ID of those who are `served` will do for the question; if nobody has one, no ID server is asked. Raises
+    UnavailableError, and PreconditionError for a daemon that goes by other orders than these.
+    """
+    settings = usable.settings
     if broker:
         daemon = daemon_found(settings)
         if daemon.problems:
             raise ConfigError(daemon.problems)
         if daemon.state != "serving":
             raise UnavailableError(f"the daemon {daemon.sentence}, so doors would let nobody in; start it first")
-    anybody = next(iter(users.rules.values()))
+        if daemon.notes:  # then what was looked at here is not what it goes by
+            raise PreconditionError(daemon.notes[0])
+    anybody = next((one for name in served for one in sorted(usable.orders.secsign_ids(name))), None)
+    if anybody is None:
+        return
     seen = asyncio.run(examine_id_servers(settings.id_server, anybody))
     if not any(one.answers for one in seen):
         worst = next(finding.what for one in seen for finding in one.findings if finding.status is not Status.CLOSED)
@@ -80,7 +110,7 @@ def _gated_accounts(gated: Gated) -> list[str]:
     """Return the accounts that log in and would be gated. Raises PreconditionError for a name that nobody has."""
     if gated.kind == "user":
         for name in gated.names:
-            _require_account(name)
+            require_account(name)
         return list(gated.names)
     if gated.kind == "all":
         return sorted({entry.pw_name for entry in pwd.getpwall() if _logs_in(entry)})
@@ -113,7 +143,8 @@ def _is_exempt(name: str, settings: Settings) -> bool:
     return settings.policy.exempt_groups.matches_any(group_names(os.getgrouplist(name, entry.pw_gid)))
 
 
-def _require_account(name: str) -> None:
+def require_account(name: str) -> None:
+    """Raise PreconditionError unless this host has an account of this name."""
     if not _exists(name):
         raise PreconditionError(f"there is no account {name!a} on this host; see `getent passwd`")
 

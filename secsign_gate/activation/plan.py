@@ -17,7 +17,7 @@ _SHIPPED = {
     "group": "00-secsign-gate-group.conf.example",
     "user": "00-secsign-gate-user.conf.example",
 }
-_HEADER = """\
+HEADER = """\
 # Written by `secsign-gate enable`, from {source}. `secsign-gate disable` puts back what was here before.
 # Change it by running `secsign-gate enable` again; it does not overwrite what somebody has changed by hand.
 #
@@ -67,12 +67,12 @@ def drop_in_text(shipped: str, gated: Gated, break_glass: tuple[str, ...], doors
     `break_glass` are accounts that it leaves as they are. Raises PlanError for names that sshd would read as something
     else, for an account that is gated and left out, and if the shipped file is not what this program knows.
     """
-    text = _replaced(r"(?m)^Match .*$", match_line(gated, break_glass), shipped)
+    text = replaced(r"(?m)^Match .*$", match_line(gated, break_glass), shipped)
     text = _asking(text, doors)
     for keyword in ("ForceCommand", "Match"):
         if len(re.findall(rf"(?m)^ *{keyword} ", text)) != 1:
             raise PlanError(f"the shipped {shipped_name(gated)} has not one line with {keyword}; install it anew")
-    return _HEADER.format(source=shipped_name(gated)) + text
+    return HEADER.format(source=shipped_name(gated)) + text
 
 
 def match_line(gated: Gated, break_glass: tuple[str, ...]) -> str:
@@ -97,14 +97,16 @@ def match_line(gated: Gated, break_glass: tuple[str, ...]) -> str:
             return f"Match User {','.join(gated.names)}"
 
 
-def diff(path: str, before: bytes | None, after: bytes) -> str:
-    """Return how the file at `path` changes, as `diff -u` prints it; empty if it does not. `before` None: no file."""
-    old = [] if before is None else before.decode("utf-8", "backslashreplace").splitlines(keepends=True)
-    new = after.decode("utf-8", "backslashreplace").splitlines(keepends=True)
-    name = "/dev/null" if before is None else path
+def diff(path: str, before: bytes | None, after: bytes | None) -> str:
+    """Return how the file at `path` changes, as `diff -u` prints it; empty if it does not. None: there is no file."""
+    old, new = (
+        [] if content is None else content.decode("utf-8", "backslashreplace").splitlines(keepends=True)
+        for content in (before, after)
+    )
+    old_name, new_name = ("/dev/null" if content is None else path for content in (before, after))
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-        for line in difflib.unified_diff(old, new, name, path)
+        for line in difflib.unified_diff(old, new, old_name, new_name)
     )
 
 
@@ -124,15 +126,18 @@ def _asking(text: str, doors: Doors) -> str:
         if path and (not re.fullmatch(r"/[\w./@+-]*", path, re.ASCII)):
             raise PlanError(f"the {name} {path!a} has a name that a shell would read otherwise; put it elsewhere")
     if doors.broker:
-        text = _replaced(r"(?m)^ *ForceCommand .*\n", "", text)
-        text = _replaced(r"(?m)^( *)#(ForceCommand .* --broker )\S+$", rf"\1\2{doors.broker}", text)
+        text = replaced(r"(?m)^ *ForceCommand .*\n", "", text)
+        text = replaced(r"(?m)^( *)#(ForceCommand .* --broker )\S+$", rf"\1\2{doors.broker}", text)
     else:
-        text = _replaced(r"(?m)^( *ForceCommand .* --config )\S+$", rf"\1{doors.configuration}", text)
+        text = replaced(r"(?m)^( *ForceCommand .* --config )\S+$", rf"\1{doors.configuration}", text)
     return text.replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
 
 
-def _replaced(pattern: str, replacement: str, text: str) -> str:
-    """Replace what must be there exactly once. A backslash in a name is one, not a reference."""
+def replaced(pattern: str, replacement: str, text: str) -> str:
+    r"""Replace what must be there exactly once. A backslash in a name is one, unless `\1` shows that groups are meant.
+
+    Raises PlanError if it is not there, or more often.
+    """
     new, times = re.subn(pattern, replacement if "\\1" in replacement else replacement.replace("\\", r"\\"), text)
     if times != 1:
         raise PlanError(f"the shipped drop-in has {times} places of {pattern!r}, not one; install the program anew")

@@ -13,6 +13,14 @@ def shipped_drop_in(name: str) -> str:
     return _shipped("sshd_config.d", name)
 
 
+def shipped_pam(name: str) -> str:
+    """Return the text of an example for /etc/pam.d. Raises PlanError if it is not there."""
+    try:
+        return _shipped("pam.d", name)
+    except PlanError:
+        return _shipped("examples/pam.d", name)  # where a checkout has it
+
+
 def boot_unit(prefix: str) -> str:
     """Return the text of the unit that undoes an unconfirmed change at the next boot, for the program at `prefix`."""
     return _shipped("systemd", "secsign-gate-undo.service").replace(f"{SHIPPED_PREFIX}/", f"{prefix}/")

@@ -11,10 +11,11 @@ from secsign_gate.activation.change import Change, Phase
 from secsign_gate.activation.confirm import confirm as keep_change
 from secsign_gate.activation.confirm import disable as switch_off
 from secsign_gate.activation.confirm import undo_unconfirmed
-from secsign_gate.activation.enable import Plan, Request, enable_gate, plan_change
+from secsign_gate.activation.enable import enable_gate
 from secsign_gate.activation.journal import Journal
 from secsign_gate.activation.orders import UnavailableError, asks_daemon, usable_orders
 from secsign_gate.activation.plan import Doors, Gated
+from secsign_gate.activation.planning import DOORS, FORCE_COMMAND, PAM, Plan, Request, plan_change
 from secsign_gate.activation.trial import NoTrial, Trial
 from secsign_gate.config.reader import DEFAULT_PATH
 from secsign_gate.errors import ConfigError, GateError
@@ -78,6 +79,15 @@ class _Failed(click.ClickException):
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Gate the members of this group.")
 @click.option("--all", "everybody", is_flag=True, help="Gate everybody.")
 @click.option("--break-glass", multiple=True, metavar="ACCOUNT", help="Leave this account as it is, for a bad day.")
+@click.option(
+    "--door",
+    "door_names",
+    type=click.Choice(DOORS),
+    multiple=True,
+    default=(FORCE_COMMAND,),
+    show_default=True,
+    help="Which doors to set up. May be repeated.",
+)
 @click.option(
     "--broker/--embedded",
     "broker",
@@ -164,12 +174,13 @@ def _request(ctx: click.Context, given: dict[str, Any]) -> Request:
         gated = Gated("user", given["users"])
     elif given["groups"]:
         gated = Gated("group", given["groups"])
-    settings, _ = usable_orders(given["orders"])
+    settings = usable_orders(given["orders"]).settings
     daemon = asks_daemon(settings) if given["broker"] is None else given["broker"]
     return Request(
         gated=gated,
         break_glass=given["break_glass"],
         doors=Doors(settings.path, settings.broker.socket if daemon else "", sys.prefix),
+        door_names=frozenset(given["door_names"]),
         seconds=given["minutes"] * 60,
         orders=settings.path,
         sshd=given["sshd"],
@@ -188,9 +199,9 @@ def _trial(given: dict[str, Any], orders: str) -> Trial:
     def identities(name: str | None) -> tuple[Any, ...]:
         return () if name is None else (read_identity(name, _ask),)
 
-    settings, _ = usable_orders(orders)
     return Logins(
-        settings.policy,
+        usable_orders(orders).settings.policy,
+        FORCE_COMMAND in given["door_names"] and PAM not in given["door_names"],
         os.environ.get("SUDO_USER", ""),
         identities(given["identity"]),
         identities(given["break_glass_identity"]),

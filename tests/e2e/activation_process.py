@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from gate import CONFIGURATION
 
-from secsign_gate.activation.enable import Plan, Request, enable_gate
+from secsign_gate.activation.enable import enable_gate
 from secsign_gate.activation.logins import Logins
 from secsign_gate.activation.orders import usable_orders
 from secsign_gate.activation.plan import Doors, Gated
+from secsign_gate.activation.planning import Plan, Request
 from secsign_gate.errors import GateError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def request(host: ActivationHost, seconds: float = 300.0) -> Request:
         gated=Gated("user", ("alice",)),
         break_glass=("root",),
         doors=Doors(ORDERS, "", "/opt/secsign-gate"),
+        door_names=frozenset({"force-command"}),
         seconds=seconds,
         orders=ORDERS,
         sshd_config=str(host.sshd.configuration),
@@ -71,5 +73,4 @@ def end(pid: int) -> int:
 
 def logins() -> Trial:
     """Return the trial of logins as the command makes it."""
-    settings, _ = usable_orders(ORDERS)
-    return Logins(settings.policy)
+    return Logins(usable_orders(ORDERS).settings.policy)

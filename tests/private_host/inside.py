@@ -132,8 +132,9 @@ def build_opt(root: Path, plan: Plan) -> None:
     mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", installed)
     shutil.copytree(source, installed, dirs_exist_ok=True)
     compileall.compile_dir(installed, quiet=2, stripdir=str(root), prependdir="/")
-    for folder in ("sshd_config.d", "systemd"):
-        shutil.copytree(Path(plan.checkout) / folder, opt / "share/secsign-gate" / folder, dirs_exist_ok=True)
+    for folder in ("sshd_config.d", "systemd", "examples/pam.d"):
+        shared = opt / "share/secsign-gate" / folder.removeprefix("examples/")
+        shutil.copytree(Path(plan.checkout) / folder, shared, dirs_exist_ok=True)
     for script in (source / "doors/bin").glob("*"):
         shutil.copy2(script, opt / "bin" / script.name)
     for script in (opt / "bin").iterdir():

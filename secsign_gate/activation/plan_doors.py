@@ -1,0 +1,76 @@
+"""What the files of the other doors are to say: keys from the registry (AuthorizedKeysCommand), and PAM.
+
+Their lines stand in sshd_config.d/ and examples/pam.d/ and nowhere else; whom they are for is put in here. Pure.
+"""
+
+import re
+
+from secsign_gate.activation.plan import HEADER, SHIPPED_PREFIX, Doors, Gated, PlanError, match_line, replaced
+
+KEYS_DROP_IN = "01-secsign-gate-keys.conf"
+SHIPPED_KEYS = "01-secsign-gate-keys.conf.example"
+SHIPPED_PAM = "sshd-account"
+PAM_BROKER = "/run/secsign-gate/broker.sock"  # which the PAM door asks unless its line names another
+_PLACE = re.compile(r"take the place of the line `(.+?)`")
+
+
+def keys_text(shipped: str, gated: Gated, break_glass: tuple[str, ...], doors: Doors) -> str:
+    """Return the drop-in that has sshd take keys from the registry. `shipped` is the content of SHIPPED_KEYS.
+
+    Raises PlanError as `plan.drop_in_text`.
+    """
+    asks = f"--broker {doors.broker}" if doors.broker else f"--config {doors.configuration}"
+    text = replaced(r"(?m)^Match .*$", match_line(gated, break_glass), shipped)
+    text = replaced(r"(?m)^( *AuthorizedKeysCommand .*) --broker \S+ ", rf"\1 {asks} ", text)
+    return HEADER.format(source=SHIPPED_KEYS) + text.replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
+
+
+def keys_user(text: str) -> str:
+    """Return the account as which sshd would run its AuthorizedKeysCommand, from a drop-in's text."""
+    found = re.search(r"(?m)^ *AuthorizedKeysCommandUser (\S+)$", text)
+    if found is None:
+        raise PlanError("the shipped drop-in for keys names no account to run as; install the program anew")
+    return found[1]
+
+
+def pam_text(present: str, shipped: str, gated: Gated, break_glass: tuple[str, ...], doors: Doors) -> str:
+    """Return sshd's PAM file `present` with the gate in its account phase. `shipped` is the content of SHIPPED_PAM.
+
+    Whom the gate is not for is let past it by pam_succeed_if(8), which lets nobody past if it fails. Raises PlanError
+    for names that it would read otherwise, and if `present` does not have the one line whose place ours take.
+    """
+    match_line(gated, break_glass)  # the same names are refused
+    place = _PLACE.search(shipped)
+    ours = [line for line in shipped.splitlines() if line and not line.startswith("#")]
+    gate = [line for line in ours if "secsign-gate-pam" in line]
+    if place is None or len(gate) != 1:
+        raise PlanError(f"the shipped {SHIPPED_PAM} is not what this program knows; install it anew")
+    if "secsign-gate-pam" in present:
+        raise PlanError("sshd's PAM file starts the gate already, by hand; take that line out first")
+    if [line.strip() for line in present.splitlines()].count(place[1]) != 1:
+        raise PlanError(f"sshd's PAM file has no line `{place[1]}`, as Debian's has; follow docs/pam.md by hand")
+    line = gate[0].replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
+    if doors.broker != PAM_BROKER:
+        line += f" --broker {doors.broker}"
+    lines = [place[1], *_let_past(gated, break_glass), line, "account  required  pam_permit.so"]
+    mark = f"# secsign-gate, by `secsign-gate enable` from {SHIPPED_PAM}; `secsign-gate disable` takes it out\n"
+    return re.sub(rf"(?m)^[ \t]*{re.escape(place[1])}[ \t]*$", lambda _: mark + "\n".join(lines), present)
+
+
+def _let_past(gated: Gated, break_glass: tuple[str, ...]) -> list[str]:
+    """Return the lines that skip the gate's, which is the next but those."""
+    conditions = [f"user in {':'.join(break_glass)}"] if break_glass else []
+    if gated.kind == "user":
+        conditions = [f"user notin {':'.join(gated.names)}"]
+    if gated.kind == "group":
+        conditions.append(f"user notingroup {':'.join(gated.names)}")
+    for name in (*gated.names, *break_glass):
+        if ":" in name or "[" in name or "]" in name:
+            raise PlanError(
+                f"{name!a} cannot stand in a line of PAM, which would read some of its characters otherwise"
+            )
+    count = len(conditions)
+    return [
+        f"account  [success={count - place} default=ignore]  pam_succeed_if.so quiet {condition}"
+        for place, condition in enumerate(conditions)
+    ]
