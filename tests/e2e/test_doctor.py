@@ -219,13 +219,13 @@ class TestSshd:
     def test_a_users_own_program_of_that_name_is_told_of_and_never_run(self, gate: Gate, alice: Person) -> None:
         """To ask an sshd is to run it, as root: a program of a user's must not get there by its name."""
         sshd = alice.write("sshd", Path(sys.executable).resolve().read_bytes(), mode=0o755)
-        listen = (
-            "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print('listens', flush=True)\n"
-            "sys.stdin.read()"
-        )
-        command = as_account("alice", {"HOME": "/home/alice"}, str(sshd), "-I", "-c", listen)
+        listen = "import signal, socket; s = socket.create_server(('127.0.0.1', 0)); print('listens', flush=True)\n"
+        command = as_account("alice", {"HOME": "/home/alice"}, str(sshd))  # no argument that sshd does not know
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as theirs:
+            assert theirs.stdin is not None
             assert theirs.stdout is not None
+            theirs.stdin.write(f"{listen}signal.pause()\n")
+            theirs.stdin.close()
             assert theirs.stdout.readline() == "listens\n"
             # what would be run in its place from now on
             sshd.unlink()
