@@ -222,18 +222,20 @@ class TestSshd:
         listen = "import signal, socket; s = socket.create_server(('127.0.0.1', 0)); print('listens', flush=True)\n"
         command = as_account("alice", {"HOME": "/home/alice"}, str(sshd))  # no argument that sshd does not know
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as theirs:
-            assert theirs.stdin is not None
-            assert theirs.stdout is not None
-            theirs.stdin.write(f"{listen}signal.pause()\n")
-            theirs.stdin.close()
-            assert theirs.stdout.readline() == "listens\n"
-            # what would be run in its place from now on
-            sshd.unlink()
-            alice.write("sshd", "#!/bin/sh\nid -u >>/home/alice/ran-as\n", mode=0o755)
-            found = the_one(findings(gate), "/home/alice/sshd was not started by root")
-            doctor(gate, "--user", "alice")
-            subprocess.run([PROGRAM, "doctor", "--offline"], capture_output=True, check=False)
-            theirs.kill()
+            try:
+                assert theirs.stdin is not None
+                assert theirs.stdout is not None
+                theirs.stdin.write(f"{listen}signal.pause()\n")
+                theirs.stdin.close()
+                assert theirs.stdout.readline() == "listens\n"
+                # what would be run in its place from now on
+                sshd.unlink()
+                alice.write("sshd", "#!/bin/sh\nid -u >>/home/alice/ran-as\n", mode=0o755)
+                found = the_one(findings(gate), "/home/alice/sshd was not started by root")
+                doctor(gate, "--user", "alice")
+                subprocess.run([PROGRAM, "doctor", "--offline"], capture_output=True, check=False)
+            finally:
+                theirs.kill()
         assert found["status"] == "open"
         assert not alice.has("ran-as")
 
