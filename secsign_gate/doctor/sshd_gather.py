@@ -9,13 +9,13 @@ from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.sshd_host import host_facts
-from secsign_gate.doctor.sshd_points import account_classes, connections
+from secsign_gate.doctor.sshd_points import account_classes, connections, lines_about
 from secsign_gate.doctor.sshd_session import NO_SHELLS, Connection, Session
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd, SshdError
 
-MOST_QUESTIONS = 400  # to sshd, each of some ten milliseconds
+MOST_QUESTIONS = 500  # to sshd, each of some ten milliseconds
 _SHADOW = Path("/etc/shadow")
 
 
@@ -77,14 +77,16 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
     # `listenaddress` has every port, also one that is written behind an address
     ends = (value.rpartition(":")[2] for value in general.values("listenaddress"))
     ports = [int(port) for port in (*general.values("port"), *ends) if port.isdecimal()]
-    where = connections(configuration.lines, ports, names_looked_up=general.is_on("usedns"))
+    looked_up = general.is_on("usedns")
     findings = []
+    unasked = 0
     told: list[tuple[Account, Connection, Effective]] = []
     questions = 0
     for accounts_alike in account_classes(accounts, configuration.lines):
-        for connection in where:
+        about = lines_about(accounts_alike[0], configuration.lines)
+        for connection in connections(about, ports, names_looked_up=looked_up):
             if questions >= MOST_QUESTIONS:
-                findings.append(_too_many(len(accounts_alike)))
+                unasked += len(accounts_alike)
                 break
             questions += 1
             try:
@@ -94,6 +96,8 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
                 findings.append(Finding(Status.UNKNOWN, "", names, str(error)))
                 break
             told += [(account, connection, effective) for account in accounts_alike]
+    if unasked:
+        findings.append(_too_many(unasked))
     host = host_facts(sshd, configuration, general, [(account, effective) for account, _, effective in told], settings)
     return Answers(tuple(Session(*one, host) for one in told), tuple(dict.fromkeys(findings)))
 

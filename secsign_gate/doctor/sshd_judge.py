@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.login import Account
@@ -47,16 +48,12 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
     Where the gate stands before some sessions, forwarding and the like is judged for those; if it stands before none,
     for all. Of accounts that may not log in, nothing is said, and of those without a shell, what needs none.
     """
-    sessions = [session for session in asked if may_log_in(session)]
+    alike = _alike(asked)
+    sessions = [session for kind in alike.values() for session in kind.sessions]
     if not sessions:
         what = "sshd lets none of these accounts in, so there is nothing to go around"
         return [Finding(Status.NOTE, "", "", what)]
-    gated_accounts = {session.account.name for session in sessions if session.is_gated}
-    left_out = {account: left_out_by(account, sessions[0].host.lines) for account in {one.account for one in sessions}}
-    sessions = [
-        one._replace(gated_elsewhere=one.account.name in gated_accounts, left_out_by=left_out[one.account])
-        for one in sessions
-    ]
+    names = {kind.accounts[0]: tuple(account.name for account in kind.accounts) for kind in alike.values()}
     with_shell = [session for session in sessions if session.has_shell]
     gated = [session for session in with_shell if session.is_gated]
     ungated = [session for session in with_shell if not session.is_gated]
@@ -70,7 +67,7 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
         if not rule.after_pam:
             about = [session for session in about if session.pam_gate is None]
         judged.add(rule.bypass)
-        findings |= dict.fromkeys(_findings(rule, about, with_shell if rule.ungated else about))
+        findings |= dict.fromkeys(_findings(rule, about, with_shell if rule.ungated else about, names))
     troubled = {finding.bypass for finding in findings if finding.status in _NOT_CLOSED}
     closed = [
         Finding(Status.CLOSED, bypass.name, "", f"{bypass.title}: closed")
@@ -92,27 +89,52 @@ def left_out_by(account: Account, lines: Iterable[Line]) -> str:
     return ""
 
 
-def _findings(rule: Rule, about: list[Session], among: list[Session]) -> list[Finding]:
+class _Kind(NamedTuple):
+    """Accounts that no rule can tell apart, and the sessions of the first of them, which may log in."""
+
+    accounts: list[Account]
+    sessions: list[Session]
+
+
+def _alike(asked: Iterable[Session]) -> dict[object, _Kind]:
+    """Put accounts together of which sshd says the same, and which are alike in all that a rule may look at."""
+    by_account: dict[Account, list[Session]] = defaultdict(list)
+    for session in asked:
+        by_account[session.account].append(session)
+    kinds: dict[object, _Kind] = {}
+    for account, sessions in by_account.items():
+        left_out = left_out_by(account, sessions[0].host.lines)
+        said = tuple((one.connection, id(one.effective)) for one in sessions if may_log_in(one))
+        key = account.shell, account.uid == ROOT, left_out, said
+        if not said:
+            continue
+        if key not in kinds:
+            let_in = [one for one in sessions if may_log_in(one)]
+            is_gated = any(one.is_gated for one in let_in)
+            told = [one._replace(gated_elsewhere=is_gated, left_out_by=left_out) for one in let_in]
+            kinds[key] = _Kind([], told)
+        kinds[key].accounts.append(account)
+    return kinds
+
+
+def _findings(
+    rule: Rule, about: list[Session], among: list[Session], names: dict[Account, tuple[str, ...]]
+) -> list[Finding]:
     """Ask one rule `about` sessions, and put together what it says of several accounts and connections alike.
 
-    `among` are those that it is compared with: what is true of all of them needs no names. Sessions that differ in
-    nothing that a rule may look at are judged once.
+    `among` are those that it is compared with: what is true of all of them needs no names. `names` are those of the
+    accounts that each account of a session stands for.
     """
     holes: dict[Hole, dict[Account, list[Connection]]] = defaultdict(lambda: defaultdict(list))
-    judged: dict[tuple[object, ...], tuple[Hole, ...]] = {}
     for session in about:
-        account = session.account
-        kind = (id(session.effective), account.shell, account.uid == ROOT, session.gated_elsewhere, session.left_out_by)
-        if kind not in judged:
-            judged[kind] = tuple(rule.judge(session))
-        for hole in judged[kind]:
-            holes[hole][account].append(session.connection)
+        for hole in rule.judge(session):
+            holes[hole][session.account].append(session.connection)
     if not holes:
         return []
     everybody: dict[Account, list[Connection]] = defaultdict(list)
     for session in among:
         everybody[session.account].append(session.connection)
-    return [_finding(rule.bypass, hole, affected, everybody) for hole, affected in holes.items()]
+    return [_finding(rule.bypass, hole, affected, everybody, names) for hole, affected in holes.items()]
 
 
 def _finding(
@@ -120,12 +142,15 @@ def _finding(
     hole: Hole,
     affected: dict[Account, list[Connection]],
     everybody: dict[Account, list[Connection]],
+    names: dict[Account, tuple[str, ...]],
 ) -> Finding:
     where = {connection for ones in affected.values() for connection in ones}
     elsewhere = {connection for account in affected for connection in everybody[account]} - where
-    names = "" if len(affected) == len(everybody) > 1 else ", ".join(account.name for account in affected)
+    about = [name for account in affected for name in names[account]]
+    in_all = sum(len(names[account]) for account in everybody)
+    whom = "" if len(about) == in_all > 1 else ", ".join(about)
     why = hole.why or (_WAYS[bypass].way if bypass else "")
-    return Finding(hole.status, bypass, names, hole.what + _only(where, elsewhere), why, hole.mend, hole.line)
+    return Finding(hole.status, bypass, whom, hole.what + _only(where, elsewhere), why, hole.mend, hole.line)
 
 
 def _only(where: set[Connection], elsewhere: set[Connection]) -> str:

@@ -20,6 +20,8 @@ _EVERYWHERE = (("127.0.0.1", "127.0.0.1"), ("::1", "::1"), (OUTSIDE, _HERE), (OU
 _FROM_ONE_BLOCK = 64  # connections; a block with longer lists is seen from some of its places
 ASKED_OF_SSHD = frozenset({"all", "user", "group", "host", "address", "localaddress", "localport", "version"})
 
+_ABOUT_ACCOUNTS = frozenset({"all", "user", "group"})
+
 
 def account_classes(accounts: Iterable[Account], lines: Iterable[Line]) -> list[tuple[Account, ...]]:
     """Return the accounts in groups of which every Match line takes all or none."""
@@ -43,16 +45,25 @@ def _taken(account: Account, name: str, argument: str) -> bool:
     return True in verdicts and False not in verdicts
 
 
+def lines_about(account: Account, lines: Iterable[Line]) -> list[Line]:
+    """Return the lines that may hold for a login of `account`: no Match User or Match Group keeps them from it."""
+    return [line for line in lines if all(_taken(account, *one) for one in line.match if one.name in ("user", "group"))]
+
+
 def connections(lines: Iterable[Line], ports: Iterable[int], *, names_looked_up: bool) -> tuple[Connection, ...]:
     """Return connections from the loopback and from outside to each port, and those that Match blocks are about.
 
+    Where no block is about anything but accounts, all connections are alike, and one from outside stands for them.
     `names_looked_up`: UseDNS is on. Else the client's host is its address, and no name in a Match Host is ever matched.
     """
     listening = sorted(set(ports)) or [22]
+    matches = [match for match in dict.fromkeys(line.match for line in lines) if match]
+    if all(criterion.name in _ABOUT_ACCOUNTS for match in matches for criterion in match):
+        return (Connection(OUTSIDE, OUTSIDE, _HERE, listening[0]),)
     found = dict.fromkeys(
         Connection(address, address, here, port) for port in listening for address, here in _EVERYWHERE
     )
-    for match in dict.fromkeys(line.match for line in lines if line.match):
+    for match in matches:
         block = _of_block(match, listening[0], names_looked_up=names_looked_up)
         found |= dict.fromkeys(islice(block, _FROM_ONE_BLOCK))
     return tuple(found)

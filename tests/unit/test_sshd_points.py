@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from secsign_gate.core.login import Account
-from secsign_gate.doctor.sshd_points import account_classes, address_like, connections
+from secsign_gate.doctor.sshd_points import account_classes, address_like, connections, lines_about
 from secsign_gate.sshd.config_lines import parse_criteria, parse_line
 
 
@@ -35,15 +35,33 @@ def test_a_group_that_is_ruled_out_counts():
     assert names(account_classes(people, [block("Group wheel,!guests")])) == [["alice"], ["bob"]]
 
 
-def test_without_match_lines_it_is_both_loopbacks_and_outside():
-    found = connections([], [22], names_looked_up=False)
-    assert [one.address for one in found] == ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::7"]
+ELSEWHERE = block("Address 203.0.113.1")
+
+
+def test_where_blocks_are_about_places_it_is_both_loopbacks_and_outside_too():
+    found = connections([ELSEWHERE], [22], names_looked_up=False)
+    assert [one.address for one in found] == ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::7", "203.0.113.1"]
     assert {one.local_port for one in found} == {22}
 
 
+@pytest.mark.parametrize("lines", [[], [block("all")], [block("User alice Group wheel")]])
+def test_where_no_block_is_about_places_one_login_stands_for_all(lines):
+    assert [one.address for one in connections(lines, [22, 2222], names_looked_up=False)] == ["192.0.2.7"]
+
+
+def test_what_is_new_in_a_match_line_may_be_about_anything():
+    assert len(connections([block("localnetwork 10.0.0.0/8")], [22], names_looked_up=False)) == 4
+
+
 def test_every_port_is_asked_about():
-    assert {one.local_port for one in connections([], [2222, 22], names_looked_up=False)} == {22, 2222}
-    assert {one.local_port for one in connections([], [], names_looked_up=False)} == {22}
+    assert {one.local_port for one in connections([ELSEWHERE], [2222, 22], names_looked_up=False)} == {22, 2222}
+    assert {one.local_port for one in connections([ELSEWHERE], [], names_looked_up=False)} == {22}
+
+
+def test_blocks_of_other_people_are_not_looked_at():
+    lines = [block("User alice Address 10.0.0.0/8"), block("Group wheel"), block("all")]
+    assert lines_about(account("bob"), lines) == [lines[2]]
+    assert lines_about(account("alice", "wheel"), lines) == lines
 
 
 @pytest.mark.parametrize(
