@@ -141,26 +141,29 @@ def _wishes(ctx: click.Context, given: _Given) -> Wishes:
     place = parse_place(given.host, account=given.account or getpass.getuser(), port=given.port)
     if given.account is not None and place.account != given.account:
         raise click.UsageError(f"HOST says {place.account}, and --user {given.account}: name the account once.", ctx)
-    identities = [read_identity(name, _ask, given.certificate) for name in given.identities] or usual_identities(_ask)
-    return Wishes(
+    wishes = Wishes(
         place,
-        identities,
+        [],
         read_host_keys(given.known_hosts, given.fingerprints),
         targets=tuple(_target(text) for text in given.targets),
         sockets=given.sockets,
         subsystems=given.subsystems,
         also_users=tuple(checked_account(name) for name in given.also_users),
-        also_addresses=given.also_addresses,
+        also_addresses=tuple(parse_host_and_port(address)[0] for address in given.also_addresses),
         sources=given.sources,
-        restricted=tuple(read_identity(name, _ask) for name in given.restricted),
-        password=_ask(f"Password of {place.account}, to see whether it is enough alone: ")
-        if given.ask_password
-        else "",
         idle=given.idle,
         plant=given.plant,
         sessions=not given.no_sessions,
         at_once=given.daemon,
         seconds=given.patience,
+    )
+    identities = [read_identity(name, _ask, given.certificate) for name in given.identities] or usual_identities(_ask)
+    if not identities:
+        raise ProbeError("there is no key to log in with, neither in the agent nor in ~/.ssh; name one by --identity")
+    return wishes._replace(
+        identities=identities,
+        restricted=tuple(read_identity(name, _ask) for name in given.restricted),
+        password=_ask(f"Password of {place.account}: ") if given.ask_password else "",
     )
 
 
@@ -173,6 +176,10 @@ def _probe(wishes: Wishes, attempts: list[Attempt]) -> Whole:
         facts.extend([situation.host_key, situation.server, name])
         pushes = pushes_to_expect(attempts, wishes)
         click.echo(f"{wishes.place}: {situation.server}, host key {situation.host_key}, key {name}", err=True)
+        if situation.has_put_back:
+            click.echo(
+                f"In the home of {wishes.place.account}, put back what an earlier probe had moved aside.", err=True
+            )
         if pushes:
             times = "once" if pushes == 1 else f"up to {pushes} times"
             click.echo(f"The phone may be asked {times}: accept nothing; each request is withdrawn at once.", err=True)

@@ -1,14 +1,20 @@
 """The keys to log in with: from files, and from the agent."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import paramiko  # type: ignore[import-untyped]  # it ships no types
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from secsign_gate.probe.fault import ProbeError
 
 DEFAULT_FILES = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
+
+
+# What paramiko and cryptography raise for a file that is none, a key that they cannot use, or a wrong passphrase.
+_NO_KEY = (paramiko.SSHException, paramiko.pkey.UnknownKeyType, UnsupportedAlgorithm, ValueError, IndexError)
 
 
 class Identity(NamedTuple):
@@ -30,23 +36,31 @@ def read_identity(name: str, ask: Callable[[str], str], certificate: str | None 
     """
     path = Path(name).expanduser()
     try:
-        try:
-            key = paramiko.PKey.from_path(path)
-        except paramiko.PasswordRequiredException:
-            key = paramiko.PKey.from_path(path, ask(f"Passphrase of {name}: ").encode())
+        key = _read(path, None) or _read(path, ask(f"Passphrase of {name}: ").encode())
+        if key is None:
+            raise ProbeError(f"{name} has a passphrase, and none was given")
         if certificate is not None:
             key.load_certificate(str(Path(certificate).expanduser()))
     except OSError as error:
         raise ProbeError(f"{error.filename or name} cannot be read: {error.strerror}; name a private key") from error
-    except (paramiko.SSHException, ValueError, TypeError, UnicodeError, IndexError) as error:
-        # what paramiko and cryptography raise for a file that is none, or a passphrase that is wrong
+    except _NO_KEY as error:
         raise ProbeError(
-            f"{name} is no private key that can be used, or the passphrase is wrong; try `ssh-keygen -y -f {name}`"
+            f"{name} is no private key that can be used here, or the passphrase is wrong; try "
+            f"`ssh-keygen -y -f {name}`, or put it into the agent"
         ) from error
     return Identity(name, key)
 
 
+def _read(path: Path, passphrase: bytes | None) -> Any:
+    """Return the key in the file, None if it has a passphrase and none is given."""
+    try:
+        return paramiko.PKey.from_path(path, passphrase)
+    except TypeError:  # cryptography's way to say so
+        return None
+
+
 def usual_identities(ask: Callable[[str], str], files: Sequence[str] = DEFAULT_FILES) -> list[Identity]:
     """Return the agent's keys, then those in ssh's usual files that have a key; may be empty. Raises ProbeError."""
-    found = [Identity(f"{key.get_name()} of the agent", key) for key in paramiko.Agent().get_keys()]
+    agent = paramiko.Agent().get_keys() if os.environ.get("SSH_AUTH_SOCK") else ()
+    found = [Identity(f"{key.get_name()} of the agent", key) for key in agent]
     return found or [read_identity(name, ask) for name in files if Path(name).expanduser().exists()]

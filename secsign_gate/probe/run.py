@@ -1,7 +1,6 @@
 """All attempts, one after the other, in an order that asks the phone as seldom as can be."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 from secsign_gate.probe.fault import HostKeyRefused, LoginRefused, ProbeError
@@ -69,11 +68,9 @@ def run(wishes: Wishes, attempts: list[Attempt], started: Callable[[Situation], 
     """
     situation = Situation(wishes)
     try:
-        to_this_host = situation.connection.is_to_this_host
         account = wishes.place.account
-        if to_this_host and not why_not(account):
-            with suppress(OSError):
-                put_back(account)
+        if situation.connection.is_to_this_host and not why_not(account):
+            situation.has_put_back = put_back(account)
         started(situation)
         if wishes.idle and any(attempt.bypass.name == "idle-connection" for attempt in attempts):
             situation.idle = situation.connect()

@@ -52,7 +52,8 @@ class Situation:
     """One probe under way. Close it, or what it opened stays open.
 
     `identity`, `host_key` (its fingerprint) and `server` are what the first login was made with. `sftp` is what two
-    attempts learn from one session: whether files are served unasked, and whether from a chroot.
+    attempts learn from one session: whether files are served unasked, and whether from a chroot. `has_put_back`: an
+    earlier probe had left files in the home.
     """
 
     def __init__(self, wishes: Wishes) -> None:
@@ -60,6 +61,7 @@ class Situation:
         self.identity: Identity | None = None
         self.host_key = ""
         self.server = ""
+        self.has_put_back = False
         self.idle: Connection | None = None  # opened before the attempts, watched after them
         self._connection: Connection | None = None
         self._pending: list[Channel] = []

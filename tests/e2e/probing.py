@@ -33,13 +33,18 @@ def identity_of(person: Person) -> Identity:
     return read_identity(str(person.client.key), no_passphrase)
 
 
+def known_to(person: Person, server: Sshd) -> str:
+    """Make the person know `server`, and return the known_hosts file that says so."""
+    person.client.knows("probed", server.address, server.port)
+    return str(person.client.folder / "known_hosts")
+
+
 def wishes_of(person: Person, server: Sshd, **wishes: Any) -> Wishes:
     """Return what probes `server` as `person`, who knows it."""
-    person.client.knows("probed", server.address, server.port)
     return Wishes(
         Place(wishes.pop("account", person.account), server.address, server.port),
         wishes.pop("identities", None) or [identity_of(person)],
-        read_host_keys([str(person.client.folder / "known_hosts")], []),
+        read_host_keys([known_to(person, server)], []),
         session_seconds=wishes.pop("session_seconds", 20.0),
         **wishes,
     )
