@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import sshd as running_sshd
 from accounts import PASSWORD
-from gate import Gate
+from gate import CONFIGURATION, Gate
 from open_ways import FROM, GATE, KEYS_ONLY, OPENED
 from running_broker import PROGRAM, RunningBroker
 from ssh_client import make_key
@@ -34,6 +34,7 @@ SSHRC = Path("/etc/ssh/sshrc")
 OF_ROOT = Path("/root/.ssh")
 NUMBER = 9000  # of this file's SecSign IDs: no other test's
 SERVED = "UnusedConnectionTimeout 10m"
+NOT_WHAT_IS_MEANT = "exit status 78"  # a gate that is set up wrong holds everything
 BRIEFLY = "UnusedConnectionTimeout 1"  # what is shipped takes longer than anybody would wait
 
 
@@ -114,11 +115,13 @@ def made_client(gate: Gate, folder: Path) -> Client:
         make_key(path)
     command = ["ssh-keygen", "-q", "-s", authority, "-I", "somebody", "-n", "alice", "-O", "force-command=/bin/true"]
     subprocess.run([*command, certificate.with_suffix(".pub")], check=True)
+    trusted = CONFIGURATION / "authority.pub"  # where the daemon may read it
+    shutil.copy(authority.with_suffix(".pub"), trusted)
     alice.write(
         ".ssh/authorized_keys", f'command="/bin/true" {restricted.with_suffix(".pub").read_text()}', append=True
     )
     bob.write(".ssh/authorized_keys", f"{alice.client.public_key}\n", append=True)
-    return Client(alice.client.key, restricted, certificate, authority.with_suffix(".pub"))
+    return Client(alice.client.key, restricted, certificate, trusted)
 
 
 def restricted_options(host: Host) -> list[str | Path]:
@@ -174,6 +177,7 @@ def test_it_is_found_and_proven_where_it_is_open_and_neither_where_it_is_closed(
     assert closed.found[name] - {"note"} == {"closed"}
     everything = closed.proven | {"idle-connection": closed.idle["idle-connection"], "chroot": closed.of_bob["chroot"]}
     assert everything[name].startswith("held: ")
+    assert NOT_WHAT_IS_MEANT not in everything[name]
 
 
 def test_what_else_a_client_can_do_is_held_as_well(closed: Closed) -> None:
