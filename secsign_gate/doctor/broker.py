@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ _SYSTEMCTL = "/usr/bin/systemctl"
 _SECONDS = 10
 
 
-def examine_broker(settings: Settings, found: DaemonFound, sockets: frozenset[str]) -> tuple[Finding, ...]:
-    """Judge what was found of the daemon. `sockets` are those that ForceCommand lines name; none: all are embedded."""
+def examine_broker(settings: Settings, found: DaemonFound, sockets: frozenset[str] | None) -> tuple[Finding, ...]:
+    """Judge what was found of the daemon.
+
+    `sockets` are those that doors ask at: none if each has a broker of its own, None if that is not known.
+    """
     findings = [broken_by(problem, _KEPT_OUT) for problem in found.problems]
     findings += _wrong_places(settings, found, sockets)
     match found.state:
@@ -34,7 +38,8 @@ def examine_broker(settings: Settings, found: DaemonFound, sockets: frozenset[st
             what = f"doors ask a daemon, and it does not answer at {settings.broker.socket}"
             findings.append(Finding(Status.BROKEN, "", "", what, _KEPT_OUT, "start it", _START))
         case "silent":
-            what = f"the daemon does not answer at {settings.broker.socket}, but no door asks it"
+            asked = "no door asks it" if sockets is not None else "whether a door asks it is not known"
+            what = f"the daemon does not answer at {settings.broker.socket}, and {asked}"
             findings.append(Finding(Status.WEAK, "", "", what, _KEPT_OUT, "start it", _START))
         case "unknown":
             what = "whether the daemon serves is not known, for only root may ask it"
@@ -44,7 +49,7 @@ def examine_broker(settings: Settings, found: DaemonFound, sockets: frozenset[st
     return tuple(findings)
 
 
-def _wrong_places(settings: Settings, found: DaemonFound, sockets: frozenset[str]) -> list[Finding]:
+def _wrong_places(settings: Settings, found: DaemonFound, sockets: frozenset[str] | None) -> list[Finding]:
     """Find doors that ask elsewhere than where these orders say that the daemon listens."""
     return [
         Finding(
@@ -56,14 +61,14 @@ def _wrong_places(settings: Settings, found: DaemonFound, sockets: frozenset[str
             "name one place in both",
             f"--broker {settings.broker.socket}",
         )
-        for socket in sorted(sockets - {settings.broker.socket})
+        for socket in sorted((sockets or frozenset()) - {settings.broker.socket})
         if found.state != "none"
     ]
 
 
-def _serving(settings: Settings, found: DaemonFound, sockets: frozenset[str]) -> list[Finding]:
+def _serving(settings: Settings, found: DaemonFound, sockets: frozenset[str] | None) -> list[Finding]:
     findings = [Finding(Status.WEAK, "", "", note) for note in found.notes]
-    if not sockets:
+    if sockets == frozenset():
         what = "the daemon serves, but no door asks it: ForceCommand lines say --config"
         why = "each channel costs a tap, and the users may read what their broker reads"
         line = f"--broker {settings.broker.socket}"
@@ -72,8 +77,10 @@ def _serving(settings: Settings, found: DaemonFound, sockets: frozenset[str]) ->
         return findings
     findings.append(Finding(Status.CLOSED, "", "", f"the daemon is {found.sentence}"))
     findings += _as_it_says(found.status)
-    findings += _process(found.status, settings)
-    findings += _account(settings)
+    with suppress(KeyError):  # an account that is not there is among the problems
+        entry = pwd.getpwnam(settings.broker.account)
+        findings += _process(found.status, entry)
+        findings += _account(entry)
     findings += _units()
     findings += examine_metrics(settings.broker.metrics)
     return findings
@@ -96,7 +103,7 @@ def _as_it_says(status: dict[str, Any]) -> list[Finding]:
     return findings
 
 
-def _process(status: dict[str, Any], settings: Settings) -> list[Finding]:
+def _process(status: dict[str, Any], account: pwd.struct_passwd) -> list[Finding]:
     """Judge what the kernel says of the daemon's process: it talks to every user, so it may do nothing else."""
     try:
         pid = int(status["pid"])
@@ -104,28 +111,26 @@ def _process(status: dict[str, Any], settings: Settings) -> list[Finding]:
         fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
         uids, capabilities = {int(uid) for uid in fields["Uid"]}, int(fields["CapPrm"][0], 16)
         gains = fields.get("NoNewPrivs", ["1"]) != ["1"]
-    except (OSError, KeyError, ValueError, IndexError):
+    except (OSError, KeyError, ValueError, IndexError, TypeError):
         return [
             Finding(Status.UNKNOWN, "", "", "the daemon's process cannot be looked at", "", "run this again as root")
         ]
-    wanted = pwd.getpwnam(settings.broker.account).pw_uid
     why = "who takes the daemon over gets what it has"
     findings = []
-    if uids != {wanted}:
-        what = f"the daemon runs as {account_name(min(uids))}, not as {settings.broker.account}"
+    if uids != {account.pw_uid}:
+        what = f"the daemon runs as {account_name(min(uids))}, not as {account.pw_name}"
         findings.append(Finding(Status.OPEN, "", "", what, why, "restart it", _RESTART))
     if capabilities or gains:
         what = "the daemon's process has capabilities, or may gain some, that it gives up when it starts"
         findings.append(Finding(Status.OPEN, "", "", what, why, "restart it by its unit", _RESTART))
     if not findings:
-        what = f"the daemon runs as {settings.broker.account}, without any capability"
+        what = f"the daemon runs as {account.pw_name}, without any capability"
         findings.append(Finding(Status.CLOSED, "", "", what))
     return findings
 
 
-def _account(settings: Settings) -> list[Finding]:
+def _account(entry: pwd.struct_passwd) -> list[Finding]:
     """Judge the daemon's account: nobody logs in as it, and no group gives it what it does not need."""
-    entry = pwd.getpwnam(settings.broker.account)
     findings = []
     if entry.pw_shell not in ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false"):
         what = f"the daemon's account {entry.pw_name} has the login shell {entry.pw_shell or '/bin/sh'}"

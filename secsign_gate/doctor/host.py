@@ -99,7 +99,7 @@ def broker_findings(orders: Orders, found: DaemonFound | None, seen: SshdSeen) -
     if orders.settings is None or found is None:
         return (_no_orders("who the daemon is, and where it listens"),)
     sockets = frozenset(program.broker for program in seen.programs if program.broker)
-    return examine_broker(orders.settings, found, sockets)
+    return examine_broker(orders.settings, found, None if seen.fault else sockets)
 
 
 def id_server_findings(orders: Orders, secsign_id: SecSignId = _SOMEBODY) -> tuple[Finding, ...]:

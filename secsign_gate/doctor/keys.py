@@ -17,7 +17,7 @@ from secsign_gate.doctor.ownership import Fault, private_group, way_to
 from secsign_gate.sshd.effective import Effective
 
 _SHADOW = Path("/etc/shadow")
-_FILE_LIMIT = 8 * 1024 * 1024  # bytes, as doors/key_lines.py
+_MOST_PIECES = 8  # of a mebibyte, as doors/key_lines.py
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -125,7 +125,12 @@ def _private_group(account: Account) -> int:
 def _content(path: str) -> bytes:
     """Return what is in a key file; nothing of what is no regular file. Raises OSError."""
     descriptor = os.open(path, _FLAGS)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return b""
-        return file.read(_FILE_LIMIT)
+        pieces: list[bytes] = []
+        while (piece := os.read(descriptor, 1 << 20)) and len(pieces) < _MOST_PIECES:
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
