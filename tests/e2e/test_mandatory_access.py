@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import drop_in
 import pytest
@@ -152,6 +152,44 @@ def test_a_profile_that_lacks_a_rule_would_be_found(
     profile = Profile(shorter)
     lacking = {use.path for use in broker.uses if not all(profile.allows(use.path, one) for one in use.mode)}
     assert lacking == {"/etc/subuid"}
+
+
+class Denial(NamedTuple):
+    """A system call that fails as if it were denied, whether the phone is asked all the same, and what comes of it."""
+
+    strace: str
+    asks: bool
+    status: int
+    said: bytes
+
+
+DENIED = {
+    "the record": Denial(f"-P {RECORD} -e inject=openat:error=EACCES", True, 75, b"could not be recorded"),
+    "the ID server": Denial("-e inject=connect:error=EACCES", False, 75, b"(Permission denied)"),
+    "what a process runs": Denial("-e inject=readlink:error=EACCES", True, 0, b""),
+}
+
+
+@needs_the_tools
+@pytest.mark.usefixtures("log_folder")
+@pytest.mark.parametrize("denial", DENIED.values(), ids=DENIED)
+def test_what_is_denied_wrongly_lets_nobody_in_unasked(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denial: Denial
+) -> None:
+    gate.configure(audit={"file": str(RECORD), "syslog": False})
+    gate.drop_in = drop_in.asking(str(SOCKET))
+    with TracedBroker(tmp_path, monkeypatch, denial.strace) as broker:
+        alice = gate.user("alice", secsign_id="alice")
+        broker.reload()
+        login = alice.ssh("touch proof")
+        if denial.asks:
+            gate.phone("alice").accept()
+        status, _, stderr = login.outcome()
+    assert status == denial.status
+    assert denial.said in stderr
+    assert alice.has("proof") == (status == 0)
+    if status == 0:
+        assert "unproven" in RECORD.read_text()
 
 
 @pytest.mark.usefixtures("hidden_processes")
