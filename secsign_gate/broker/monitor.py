@@ -81,7 +81,9 @@ def _start(uid: int, gid: int) -> tuple[socket.socket, int]:
     except OSError as error:
         why = str(error)
     ours.close()
-    raise GateError(f"the broker's monitor did not start ({why or 'it ended'}); start the broker as root")
+    raise GateError(
+        f"the broker's monitor did not start ({why or 'it ended'}); start the broker as root, with CAP_SYS_PTRACE"
+    )
 
 
 def _run(stream: socket.socket, broker: int, uid: int, gid: int) -> NoReturn:
