@@ -37,6 +37,9 @@ USERS = CONFIGURATION / "users"
         (["--broker", "/run/a", "--broker", "/run/b"], ["--broker", "given twice"]),
         (["--broker", "/run/a", "--config", "/etc/b"], ["--broker", "exclude each other"]),
         (["--restricted-to", "uptime"], ["--restricted-to", "--started-by-key"]),
+        (["--user-rc"], ["--user-rc", "--started-by-key"]),
+        (["--started-by-key", "--restricted-to", "a", "--restricted-to-hex", "61"], ["exclude each other"]),
+        (["--started-by-key", "--restricted-to-hex", "6"], ["--restricted-to-hex", "no hexadecimal digits"]),
         (["uptime"], ["uptime", "is unknown"]),
     ],
 )

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import drop_in
 import pytest
 from gate import CONFIGURATION, Person
-from running_broker import RunningBroker
+from running_broker import SOCKET, RunningBroker
 from ssh_keygen import SshKeygen
 
 from secsign_gate.core.verdict import Reason
 
 if TYPE_CHECKING:
     from gate import Gate
+    from pam_stack import PamStack
 
 REGISTRY = CONFIGURATION / "registry"
 EXAMPLE = (drop_in.FOLDER / "01-secsign-gate-keys.conf.example").read_text()
@@ -490,3 +491,38 @@ def test_the_daemon_needs_no_reload_for_the_registry(gate: Gate, broker: Running
     REGISTRY.chmod(0o666)
     assert is_denied(bob)
     assert broker.process is not None
+
+
+def test_a_key_by_the_registry_and_the_phone_by_pam(gate: Gate, pam: PamStack) -> None:
+    """Both doors know whose key it is, and one tap is for both."""
+    with_registry(gate)
+    pam.use("sshd-publickey-then-push")
+    gate.more_settings = (
+        "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n"
+        "AuthenticationMethods publickey,keyboard-interactive:pam\n"
+    )
+    gate.drop_in = drop_in.asking(str(SOCKET)) + EXAMPLE
+    alice, bob = person(gate), person(gate)
+    registry(line(gate, alice, "alice"), line(gate, bob, "bob", 'command="echo bob"'))
+    with RunningBroker():
+        for who, name, says in ((alice, "alice", b"alice\n"), (bob, "bob", b"bob\n")):
+            login = who.ssh("echo alice", options=["-o", "BatchMode=no"])
+            gate.phone(name).accept()
+            assert login.outcome()[:2] == (0, says)
+            assert len(gate.phone(name).auth_sessions()) == 1
+    assert grounds(gate) == ["approved", "granted"] * 2
+
+
+def test_pam_asks_nobody_where_only_the_key_could_tell_whom(gate: Gate, pam: PamStack) -> None:
+    """After a key alone, PAM's account phase is not told which key it was."""
+    with_registry(gate)
+    pam.use("sshd-account")
+    gate.drop_in = EXAMPLE
+    alice = person(gate)
+    gate.add_to_users_file(f"deploy {gate.id_of('bob')}")
+    registry(line(gate, alice, "alice"))
+    with RunningBroker():
+        assert alice.ssh("touch ~/proof").outcome().status == 255
+    assert grounds(gate) == ["key_not_told"]
+    assert gate.phone("bob").auth_sessions() == []
+    assert not alice.has("proof")
