@@ -110,9 +110,13 @@ def test_an_sshd_that_prints_nothing_is_open():
         ({"disableforwarding": "no", "allowtcpforwarding": "yes"}, set()),
         ({"allowtcpforwarding": "yes", "permitopen": "any", "permitlisten": "any"}, set()),
         ({"disableforwarding": "no"}, set()),
-        ({"disableforwarding": "no", "allowtcpforwarding": "remote", "allowstreamlocalforwarding": "local"},
-         {"local-socket-forwarding"}),
-        ({"disableforwarding": "no", "allowtcpforwarding": "local", "allowstreamlocalforwarding": "remote"},
+        ({"disableforwarding": "no", "allowtcpforwarding": "remote", "allowstreamlocalforwarding": "local"}, set()),
+        ({"disableforwarding": "no", "allowtcpforwarding": "local", "allowstreamlocalforwarding": "remote"}, set()),
+        ({"disableforwarding": "no", "allowtcpforwarding": "local", "allowstreamlocalforwarding": "local",
+          "permitopen": "host:22"},
+         {"local-forwarding", "stdio-forwarding", "dynamic-forwarding", "local-socket-forwarding"}),
+        ({"disableforwarding": "no", "allowtcpforwarding": "local", "allowstreamlocalforwarding": "local"}, set()),
+        ({"disableforwarding": "no", "allowtcpforwarding": "remote", "allowstreamlocalforwarding": "remote"},
          {"remote-socket-forwarding"}),
         ({"disableforwarding": "no", "x11forwarding": "yes"}, {"x11-forwarding"}),
         ({"disableforwarding": "no", "allowagentforwarding": "yes"}, {"agent-forwarding"}),
@@ -369,6 +373,12 @@ def test_keys_that_only_the_gate_hands_out_are_gated():
     assert "sshd takes keys from .ssh/authorized_keys" in past
     password = keys | {"passwordauthentication": "yes", "authenticationmethods": "any"}
     assert (Status.OPEN, "ungated-account") in found(session(**password))
+
+
+@pytest.mark.parametrize("shell", ["/usr/bin/git-shell", "/bin/rbash", "/usr/bin/rksh93"])
+def test_a_shell_that_does_not_start_the_gate_is_told(shell):
+    notes = [one for one in judge([session(person("gil", shell))]) if one.status == Status.NOTE]
+    assert [one.what for one in notes] == [f"the login shell {shell} does not start the gate, so the account is shut"]
 
 
 def test_who_has_no_shell_has_forwarding_all_the_same():

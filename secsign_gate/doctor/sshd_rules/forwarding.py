@@ -45,22 +45,27 @@ def _remote(session: Session) -> Iterator[Hole]:
         yield Hole(_status(session), f"{_sentence(session, _TCP)}{anybody}", session.mend(_TCP), lines)
 
 
-def _sockets(session: Session, unless: tuple[str, ...]) -> Iterator[Hole]:
-    if not _disabled(session) and _allows(session, _SOCKETS, unless):
-        lines = "DisableForwarding yes\nAllowStreamLocalForwarding no"
-        if not _allows(session, _TCP):
-            what = f"{_sentence(session, _SOCKETS)}, and only AllowTcpForwarding no happens to keep it shut"
-            yield Hole(Status.WEAK, what, session.mend(_SOCKETS), lines)
-        else:
-            yield Hole(_status(session), _sentence(session, _SOCKETS), session.mend(_SOCKETS), lines)
+def _sockets(session: Session, unless: tuple[str, ...], kept_shut_by: str) -> Iterator[Hole]:
+    """Judge sockets. sshd lets none through in a direction in which it lets no port through (9.2 to 10.5)."""
+    if _disabled(session) or not _allows(session, _SOCKETS, unless):
+        return
+    lines = "DisableForwarding yes\nAllowStreamLocalForwarding no"
+    if kept_shut_by:
+        what = f"{_sentence(session, _SOCKETS)}, and only {kept_shut_by}, which is about ports, keeps it shut"
+        yield Hole(Status.WEAK, what, session.mend(_SOCKETS), lines)
+    else:
+        yield Hole(_status(session), _sentence(session, _SOCKETS), session.mend(_SOCKETS), lines)
 
 
 def _local_sockets(session: Session) -> Iterator[Hole]:
-    yield from _sockets(session, _NOT_LOCAL)
+    shut = "" if _allows(session, _TCP, _NOT_LOCAL) else f"AllowTcpForwarding {session.effective.value(_TCP)}"
+    shut = shut or ("PermitOpen none" if session.effective.value("permitopen") == "none" else "")
+    yield from _sockets(session, _NOT_LOCAL, shut)
 
 
 def _remote_sockets(session: Session) -> Iterator[Hole]:
-    yield from _sockets(session, _NOT_REMOTE)
+    shut = "" if _allows(session, _TCP, _NOT_REMOTE) else f"AllowTcpForwarding {session.effective.value(_TCP)}"
+    yield from _sockets(session, _NOT_REMOTE, shut)
 
 
 def _tunnel(session: Session) -> Iterator[Hole]:

@@ -11,7 +11,8 @@ GATE_LINE = (
     "ForceCommand exec /opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
     " --config /etc/secsign-gate/secsign-gate.toml"
 )
-_RUNS_NOTHING_ELSE = NO_SHELLS | {"git-shell", "rssh", "scponly"}
+# The last ones are restricted shells: they know no exec, and run nothing by its path.
+_STARTS_NO_GATE = NO_SHELLS | {"git-shell", "rssh", "scponly", "rbash", "rksh", "rksh93", "rzsh"}
 
 
 def _forced(session: Session) -> str:
@@ -153,8 +154,8 @@ def _second_line(session: Session) -> Iterator[Hole]:
 
 
 def _no_shell(session: Session) -> Iterator[Hole]:
-    if session.gate is not None and session.shell in _RUNS_NOTHING_ELSE:
-        what = f"the login shell {session.account.shell} runs no ForceCommand, so the account is shut"
+    if session.gate is not None and session.shell in _STARTS_NO_GATE:
+        what = f"the login shell {session.account.shell} does not start the gate, so the account is shut"
         mend = "that is safe; give it a shell if somebody is to log in"
         yield Hole(Status.NOTE, what, mend, why="sshd starts the gate through the login shell")
 
