@@ -56,8 +56,10 @@ def linked(packages: Sequence[Path], policy: Path) -> Path:
     return policy
 
 
-def debians_with_ours(folder: Path) -> tuple[Path, Path]:
+def debians_with_ours(folder: Path, *others: Path) -> tuple[Path, Path]:
     """Return Debian's policy with our module, and what has which label then, both in `folder`. Raises PolicyError.
+
+    `others` are further packages to be in it.
 
     Linking says so if something is not there that the module requires, expanding if it breaks a neverallow rule.
     """
@@ -66,7 +68,7 @@ def debians_with_ours(folder: Path) -> tuple[Path, Path]:
         packages.append(folder / f"{name}.pp")
         with packages[-1].open("wb") as file:
             subprocess.run(["bzcat", DEBIANS / f"{name}.pp.bz2"], stdout=file, check=True)
-    policy = linked([*packages, built(SOURCE, CONTEXTS, folder)], folder / "policy")
+    policy = linked([*packages, built(SOURCE, CONTEXTS, folder), *others], folder / "policy")
     contexts = folder / "base.fc"
     run("semodule_unpackage", folder / "base.pp", folder / "base.mod", contexts)
     contexts.write_text(f"{contexts.read_text()}\n{CONTEXTS.read_text()}")

@@ -187,6 +187,35 @@ def test_it_grants_what_is_needed_and_no_more(policy: Path) -> None:
 
 @needs_checkmodule
 @needs_debians_policy
+def test_names_that_only_other_distributions_have_are_granted_there(tmp_path: Path) -> None:
+    """Their policies are not here; a module that has their types stands for them. (Of some, Debian has aliases.)"""
+    source = tmp_path / "others.te"
+    source.write_text(
+        "module others 1.0;\n"
+        "require { attribute domain, file_type; role system_r; }\n"
+        "type sshd_session_t, domain;\ntype unconfined_service_t, domain;\n"
+        "role system_r types { sshd_session_t unconfined_service_t };\n"
+        "type passwd_file_t, file_type;\n"
+    )
+    (tmp_path / "others.fc").write_text("")
+    policy, _ = debians_with_ours(tmp_path, built(source, tmp_path / "others.fc", tmp_path))
+    wanted = {
+        Access(BROKER, process("sshd_session_t"), "dir"): "open read search",
+        Access(BROKER, process("unconfined_service_t"), "unix_stream_socket"): "accept getopt read write",
+        Access(BROKER, thing("passwd_file_t"), "file"): "open read",
+        Access(BROKER, thing("syslogd_var_run_t"), "dir"): "search",
+        Access(BROKER, thing("init_var_run_t"), "sock_file"): "write",
+        Access(process("sshd_session_t"), BROKER, "unix_stream_socket"): "connectto",
+        Access(process("sshd_session_t"), thing("secsign_gate_run_t"), "sock_file"): "write",
+        Access(process("sshd_session_t"), thing("secsign_gate_conf_t"), "file"): "open read",
+        Access(process("user_t"), process("unconfined_service_t"), "unix_stream_socket"): "connectto",
+    }
+    answers = zip(wanted.items(), allowed(policy, list(wanted)), strict=True)
+    assert [asked for (asked, needed), given in answers if set(needed.split()) - given] == []
+
+
+@needs_checkmodule
+@needs_debians_policy
 def test_the_policy_knows_every_context(policy: Path) -> None:
     run("setfiles", "-c", policy, CONTEXTS)
     context = re.search(r"^SELinuxContext=(.*)$", DROP_IN.read_text(), re.MULTILINE)
