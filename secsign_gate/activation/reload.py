@@ -70,7 +70,7 @@ def _reload(listener: Listener) -> str:
         return f"sshd {pid} has ended"
     try:
         before = image_of(pid)
-        unit = unit_of(pid)
+        unit = _reloadable_unit(pid)
         if unit:
             told = _ran("systemctl", "reload", unit)
             if told.returncode:
@@ -83,6 +83,15 @@ def _reload(listener: Listener) -> str:
     finally:
         os.close(descriptor)
     return f"sshd {pid} ({unit}) reads it" if unit else f"sshd {pid} reads it"
+
+
+def _reloadable_unit(pid: int) -> str:
+    """Return the service of systemd that the listener is the main process of and that can be reloaded, else nothing."""
+    unit = unit_of(pid)
+    if not unit:
+        return ""
+    shown = _ran("systemctl", "show", "--property=MainPID", "--property=CanReload", unit).stdout.split()
+    return unit if f"MainPID={pid}" in shown and "CanReload=yes" in shown else ""
 
 
 def _wait_for_another_image(pid: int, descriptor: int, before: tuple[str, ...]) -> None:

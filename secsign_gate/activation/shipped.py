@@ -23,7 +23,7 @@ def shipped_pam(name: str) -> str:
 
 def boot_unit(prefix: str) -> str:
     """Return the text of the unit that undoes an unconfirmed change at the next boot, for the program at `prefix`."""
-    return _shipped("systemd", "secsign-gate-undo.service").replace(f"{SHIPPED_PREFIX}/", f"{prefix}/")
+    return _shipped("systemd", "secsign-gate-undo.service").replace(SHIPPED_PREFIX, prefix)
 
 
 def _shipped(folder: str, name: str) -> str:

@@ -18,6 +18,7 @@ from typing import IO
 from secsign_gate.sshd.program import Sshd
 
 ADDRESS = "127.0.0.1"
+_RUN, _NAME = "/run", "secsign-gate-trial-"
 _SECONDS = 15.0
 _LONGEST_LOG = 4096
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -44,7 +45,9 @@ def trial_sshd(sshd: Sshd, key_line: str) -> Iterator[TrialSshd]:
 
     Raises OSError if it cannot be had.
     """
-    folder = tempfile.mkdtemp(prefix="secsign-gate-trial-", dir="/run")  # root's own, as StrictModes wants it
+    for left in Path(_RUN).glob(f"{_NAME}*"):  # by a trial that was killed; who tries holds the journal's lock
+        shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_NAME, dir=_RUN)  # root's own, as StrictModes wants it
     try:
         Path(folder).chmod(0o755)  # sshd reads the file as who logs in
         keys = Path(folder, "authorized_keys")

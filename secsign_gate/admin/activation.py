@@ -16,7 +16,9 @@ from secsign_gate.activation.journal import Journal
 from secsign_gate.activation.orders import UnavailableError, asks_daemon, usable_orders
 from secsign_gate.activation.plan import Doors, Gated
 from secsign_gate.activation.planning import DOORS, FORCE_COMMAND, PAM, Plan, Request, plan_change
+from secsign_gate.activation.server import require_root
 from secsign_gate.activation.trial import NoTrial, Trial
+from secsign_gate.admin.activation_report import Report, printable
 from secsign_gate.config.reader import DEFAULT_PATH
 from secsign_gate.errors import ConfigError, GateError
 
@@ -105,24 +107,37 @@ class _Failed(click.ClickException):
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-wait", is_flag=True, help="End when the change waits to be confirmed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.pass_context
 def enable(ctx: click.Context, /, **given: Any) -> None:
     """Plan, show, ask, do, and wait."""
-    request = _request(ctx, given)
+    report = Report(as_json=given["as_json"], color=ctx.color)
     journal = Journal()
     try:
+        require_root()
+        request = _request(ctx, given)
         if given["dry_run"]:
-            _show(ctx, plan_change(request, journal))
+            report.plan(plan_change(request, journal))
+            report.end("planned")
             return
 
         def agree(plan: Plan) -> bool:
-            _show(ctx, plan)
+            report.plan(plan)
             if given["yes"] or click.confirm("Do it?", default=False, err=True):
                 return True
             raise _Failed("nothing was changed")
 
-        change = enable_gate(request, journal, _trial(given, request.orders), agree=agree, say=_say)
-        _tell_and_wait(ctx, journal, change, wait=not given["no_wait"])
+        change = enable_gate(request, journal, _trial(given, request.orders), agree=agree, say=report.done)
+        if change is None:
+            report.end("unchanged", "the drop-in says this already; nothing had to be changed")
+            return
+        report.waits(change)
+        sys.stdout.flush()
+        if given["no_wait"]:
+            report.end("waiting", change=change)
+            return
+        _wait(journal, change)
+        report.end("confirmed", "confirmed")
     except KeyboardInterrupt:
         _tell_interrupted(journal)
         raise click.Abort from None
@@ -154,15 +169,10 @@ def disable(*, unconfirmed: bool, at_boot: bool) -> None:
         if unconfirmed:
             click.echo(undo_unconfirmed(Journal(), at_boot=at_boot))
             return
-        change = switch_off(Journal(), sys.prefix, say=_say)
+        change = switch_off(Journal(), sys.prefix, say=lambda sentence: click.echo(f"  {printable(sentence)}"))
     except GateError as error:
         raise _Failed(str(error)) from None
     click.echo("the gate is off; everything is as it was before" if change else "the gate was not on by `enable`")
-
-
-def printable(text: str) -> str:
-    """Return text of foreign origin on one line, with what is not printable replaced."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _request(ctx: click.Context, given: dict[str, Any]) -> Request:
@@ -213,40 +223,13 @@ def _ask(prompt: str) -> str:
     return answer
 
 
-def _show(ctx: click.Context, plan: Plan) -> None:
-    """Print what would change, and for whom."""
-    colours = {"+": "green", "-": "red", "@": "cyan"}
-    for line in plan.diff.splitlines():
-        click.echo(click.style(printable(line), fg=colours.get(line[:1])), color=ctx.color)
-    click.echo(f"let in with the phone: {', '.join(map(printable, plan.reach.served))}")
-    if plan.reach.locked_out:
-        names = ", ".join(map(printable, plan.reach.locked_out))
-        warning = click.style("locked out, for no SecSign ID is set for them", fg="yellow")
-        click.echo(f"{warning}: {names}", color=ctx.color)
-
-
-def _say(sentence: str) -> None:
-    click.echo(f"  {printable(sentence)}")
-
-
-def _tell_and_wait(ctx: click.Context, journal: Journal, change: Change | None, *, wait: bool) -> None:
-    """Say how it stands; wait until the change is confirmed or undone."""
-    if change is None:
-        click.echo("the drop-in says this already; nothing had to be changed")
-        return
-    until = time.strftime("%H:%M:%S", time.localtime(change.deadline.wall))
-    click.echo(
-        f"The gate stands in front of {printable(change.gated)}. Log in anew, by SSH, and run "
-        f"{click.style('secsign-gate confirm', bold=True)} there; without it everything is put back at {until}.",
-        color=ctx.color,
-    )
-    sys.stdout.flush()
-    while wait:
+def _wait(journal: Journal, change: Change) -> None:
+    """Return once the change is confirmed. Raises click.ClickException once it is undone."""
+    while True:
         present = journal.read()
         if present is None or present.started != change.started:
-            raise _Failed("nobody confirmed it, so everything is as it was before")
+            raise _Failed("it was not confirmed, so everything is as it was before")
         if present.phase is Phase.CONFIRMED:
-            click.echo("confirmed")
             return
         time.sleep(_LOOK_EVERY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -98,7 +99,7 @@ def test_the_command_waits_and_says_how_it_ended(host: ActivationHost) -> None:
     host.wait_until_undone()
     undone = subprocess.run([*words, "--minutes", "0.01"], capture_output=True, text=True, check=False)
     assert undone.returncode == 1
-    assert undone.stderr == "secsign-gate: nobody confirmed it, so everything is as it was before\n"
+    assert undone.stderr == "secsign-gate: it was not confirmed, so everything is as it was before\n"
 
 
 def test_open_sessions_go_on_through_all_of_it(host: ActivationHost) -> None:
@@ -156,6 +157,17 @@ def test_a_dry_run_changes_nothing(host: ActivationHost) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "+Match User alice" in done.stdout
     assert list(tree(*folders)) == before
+
+
+def test_json_for_scripts(host: ActivationHost) -> None:
+    planned = json.loads(host.enable("--dry-run", "--json").stdout)
+    assert (planned["state"], planned["files"], planned["done"]) == ("planned", [str(host.drop_in)], [])
+    assert "+Match User alice\n" in planned["diff"]
+    waiting = json.loads(host.enable("--json", "--no-trial").stdout)
+    assert (waiting["state"], waiting["served"], waiting["locked_out"]) == ("waiting", ["alice"], [])
+    assert waiting["done"][1] == f"{host.drop_in} is written"
+    assert host.ssh(CONFIRM).outcome().status == 0
+    assert json.loads(host.enable("--json", "--no-trial").stdout)["state"] == "unchanged"
 
 
 def test_disable_brings_back_a_drop_in_byte_for_byte(host: ActivationHost) -> None:

@@ -14,6 +14,7 @@ from activation_host import CONFIRM, PROGRAM, ActivationHost
 from activation_process import end, in_a_process
 from stranger import until
 
+from secsign_gate.activation import arming
 from secsign_gate.activation.arming import watcher_is_there
 from secsign_gate.activation.change import Phase
 from secsign_gate.activation.confirm import disable
@@ -161,6 +162,18 @@ def test_a_journal_of_somebody_elses_is_not_believed(host: ActivationHost) -> No
     assert "is not a folder of root's alone" in host.run("disable").stderr
     Path(DEFAULT_FOLDER).chmod(0o700)
     assert host.run("disable").returncode == 0
+
+
+def test_without_an_undo_nothing_is_begun(
+    host: ActivationHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arming, "_watch", lambda _: ["/bin/false"])
+    assert end(in_a_process(host, NoTrial(), says=tmp_path / "says")) == 1
+    assert (tmp_path / "says").read_text() == (
+        "the process that would undo the change cannot be started; nothing was changed"
+    )
+    assert host.drop_in.read_text() == OLD
+    assert not host.journal.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from gate import Gate
 
+    from secsign_gate.activation.trial import Trial
+
 STEPS = (
     "checkpoint is on disk",
     "undo is armed",
@@ -74,6 +76,15 @@ def kill_watcher(host: ActivationHost) -> None:
             os.kill(int(Path(host.journal.watcher_lock).read_text()), signal.SIGKILL)
 
 
+def seconds_for(host: ActivationHost, trial: Trial) -> float:
+    """Return how long `enable` takes here and now, if nobody ends it."""
+    began = time.monotonic()
+    assert end(in_a_process(host, trial, seconds=0)) == 0
+    takes = time.monotonic() - began
+    host.wait_until_undone()
+    return takes
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step(host: ActivationHost, step: str) -> None:
     def at_step(name: str) -> None:
@@ -94,14 +105,12 @@ def test_killed_at_a_step(host: ActivationHost, step: str) -> None:
 
 def test_killed_at_a_hundred_random_moments(host: ActivationHost) -> None:
     rolled = random.Random(SEED)
-    began = time.monotonic()
-    assert end(in_a_process(host, NoTrial(), seconds=0)) == 0
-    takes = time.monotonic() - began
-    host.wait_until_undone()
+    takes, takes_with_trial = (seconds_for(host, trial) for trial in (NoTrial(), logins()))
     found: Counter[str] = Counter()
     for number in range(MOMENTS):
-        pid = in_a_process(host, NoTrial(), seconds=0.2)
-        time.sleep(rolled.uniform(0, takes))
+        trial = NoTrial() if number % 5 else logins()
+        pid = in_a_process(host, trial, seconds=0.2)
+        time.sleep(rolled.uniform(0, takes if number % 5 else takes_with_trial))
         os.kill(pid, signal.SIGKILL)
         end(pid)
         change = host.journal.read()
