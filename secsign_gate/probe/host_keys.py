@@ -1,11 +1,12 @@
 """Is the server the one that is meant? By known_hosts, or by a fingerprint; never by asking nobody."""
 
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from secsign_gate.core.public_key import parse_public_key
-from secsign_gate.core.ssh_encoding import EncodingError
+from secsign_gate.core.ssh_encoding import EncodingError, SshReader
 from secsign_gate.probe.fault import HostKeyRefused, ProbeError
 from secsign_gate.probe.known_hosts import KnownKey, fingerprint, known_keys
 from secsign_gate.probe.place import Place
@@ -23,6 +24,12 @@ class HostKeys(NamedTuple):
         """Return the types of key that are known of the server, so that it shows one of them."""
         return list(dict.fromkeys(key.kind for key in self._known(place) if not key.revoked))
 
+    def with_only(self, place: Place, blob: bytes) -> "HostKeys":
+        """Return what lets the server at `place` have the key `blob`, if it is not revoked, and no other."""
+        kind = SshReader(blob).string().decode(errors="replace")
+        line = f"{place.known_as} {kind} {base64.b64encode(blob).decode()}\n"
+        return HostKeys((*self.texts, line), (fingerprint(blob),))
+
     def check(self, place: Place, blob: bytes) -> None:
         """Return if the server at `place` may have the key `blob`. Raises HostKeyRefused."""
         shown = fingerprint(blob)
@@ -34,7 +41,7 @@ class HostKeys(NamedTuple):
         if self.fingerprints:
             wanted = " or ".join(self.fingerprints)
             raise HostKeyRefused(
-                f"{place.known_as} shows the host key {shown} and not {wanted}; nothing was sent to it"
+                f"{place.known_as} shows the host key {shown} ({_kind(blob)}) and not {wanted}; nothing was sent to it"
             )
         if any(not key.revoked and _same(key.blob, blob) for key in known):
             return
@@ -75,7 +82,7 @@ def _kind(blob: bytes) -> str:
     try:
         kind = parse_public_key(blob).key_type
     except EncodingError:
-        return ""
+        return "of a type that is not known here"
     return "ssh-rsa" if kind.startswith("rsa-") else kind
 
 

@@ -1,5 +1,6 @@
 """What a session says before any approval: that the phone is asked, that it is refused, or that a command has run."""
 
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from secsign_gate.probe.marker import Marker
 
 SECONDS = 8.0  # to wait for a sign of life; a gate that is told to say nothing gives none
 
-# The gate's own words (terminal/words.py) while it waits, on one line or on a screen; see docs/probe.md.
-_ASKING = (b"secsign-gate: accept ", b" to be answered first", b"gives up.", b"your phone ...")
+# The gate's own words (terminal/words.py) while it waits: on one line, and on a terminal also on a screen.
+_ASKING = re.compile(rb"secsign-gate: (?:accept |[^\r\n]{0,80} to be answered first)|Ctrl-C gives up\.")
 _OURS = b"secsign-gate: "
 _STATUSES = (REFUSED, COULD_NOT_ASK, CONFIGURATION_ERROR)
 
@@ -72,8 +73,7 @@ def listen(channel: Channel, marker: Marker, seconds: float = SECONDS) -> Heard:
         return marker.is_in(channel.data) or marker.is_in(channel.errors)
 
     def asked() -> bool:
-        said = channel.errors + channel.data
-        return any(words in said for words in _ASKING)
+        return _ASKING.search(channel.errors + channel.data) is not None
 
     channel.wait(lambda: ran() or asked() or (channel.ended and channel.exit_status is not None), seconds)
     words, said = _sentence(channel), channel.errors + channel.data

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from secsign_gate.core.ssh_encoding import ssh_string
 from secsign_gate.probe.channel import Channel
 from secsign_gate.probe.connection import PATIENCE, Connection, connect
+from secsign_gate.probe.fault import LoginRefused
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
 from secsign_gate.probe.known_hosts import fingerprint
@@ -51,7 +52,7 @@ class Wishes(NamedTuple):
 class Situation:
     """One probe under way. Close it, or what it opened stays open.
 
-    `identity`, `host_key` (its fingerprint) and `server` are what the first login was made with. `sftp` is what two
+    `identity` and `server` are what the first login was made with. `sftp` is what two
     attempts learn from one session: whether files are served unasked, and whether from a chroot. `has_put_back`: an
     earlier probe had left files in the home.
     """
@@ -59,14 +60,20 @@ class Situation:
     def __init__(self, wishes: Wishes) -> None:
         self.wishes = wishes
         self.identity: Identity | None = None
-        self.host_key = ""
+        self._host_key = b""
         self.server = ""
         self.has_put_back = False
         self.idle: Connection | None = None  # opened before the attempts, watched after them
         self._connection: Connection | None = None
         self._pending: list[Channel] = []
+        self._refused: dict[str, LoginRefused] = {}
         self._was_turned_away = False
         self.sftp: tuple[Outcome, Outcome] | None = None
+
+    @property
+    def host_key(self) -> str:
+        """The fingerprint of the server's key."""
+        return fingerprint(self._host_key)
 
     def connect(
         self,
@@ -83,19 +90,30 @@ class Situation:
         """
         where = place or self.wishes.place
         keys = self.wishes.host_keys
-        if self.host_key and where[1:] != self.wishes.place[1:]:
-            keys = HostKeys(keys.texts, (self.host_key,))
+        if self._host_key and where[1:] != self.wishes.place[1:]:
+            keys = keys.with_only(where, self._host_key)
         connection = connect(where, keys, seconds=self.wishes.seconds, source=source)
         try:
-            self.host_key = self.host_key or fingerprint(connection.host_key)
+            self._host_key = self._host_key or connection.host_key
             self.server = self.server or connection.server
             if log_in:
-                used = connection.log_in(account or where.account, identities or self.wishes.identities)
+                used = self._log_in(connection, account or where.account, identities)
                 self.identity = self.identity or used
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _log_in(self, connection: Connection, account: str, identities: list[Identity] | None) -> Identity:
+        """Log in; what was refused once is not tried again, for sshd may punish it (PerSourcePenalties)."""
+        if identities is None and account in self._refused:
+            raise self._refused[account]
+        try:
+            return connection.log_in(account, identities or self.wishes.identities)
+        except LoginRefused as refused:
+            if identities is None:
+                self._refused[account] = refused
+            raise
 
     @property
     def connection(self) -> Connection:

@@ -160,6 +160,39 @@ def test_every_attempt_has_a_hole() -> None:
     assert set(HOLES) | FOUND_ELSEWHERE == set(ATTEMPTS)
 
 
+SHELLS = ("bob", "zoe", "felix", "tina", "dora", "kim", "sam")  # bash, zsh, fish, tcsh, dash, ksh, none
+START_UP_FILES = ("bob", "zoe", "felix", "tina")  # the other shells read none
+
+
+@pytest.mark.parametrize("account", SHELLS)
+def test_whatever_the_login_shell(gate: Gate, tmp_path: Path, account: str) -> None:
+    person = gate.user(account)
+    names = ("shadowed-match", "shell", "odd-orders", "client-environment", "user-environment", "shell-startup-files")
+    with Sshd(tmp_path / "open", {"50-careless.conf": CARELESS}) as server:
+        found = outcomes(wishes_of(person, server, plant=True), *names)
+    reads_none = account not in START_UP_FILES
+    assert {name: outcome for name, outcome in found.items() if outcome.status is not THROUGH}.keys() == (
+        {"shell-startup-files"} if reads_none else set()
+    )
+    closed = "\n".join([closing("user-environment"), closing("shell-startup-files", MATCH_ALL + "    AcceptEnv LANG")])
+    with Sshd(tmp_path / "closed", {"10-closed.conf": closed, "50-careless.conf": CARELESS}) as server:
+        found = outcomes(wishes_of(person, server, plant=True), *names)
+    assert {name: outcome for name, outcome in found.items() if outcome.status is not HELD} == {}
+
+
+def test_an_exemption_for_another_address_of_the_host(gate: Gate, alice: Person, tmp_path: Path) -> None:
+    """The same host key is enough to know it by; another one is not."""
+    del gate
+    exempt = f"Match LocalAddress ::1\n    ForceCommand none\n{BARE}"
+    with Sshd(tmp_path / "open", {"50.conf": exempt}, settings="ListenAddress ::1") as server:
+        server.wait_for_log(r"listening on 127\.0\.0\.1")
+        server.wait_for_log("listening on ::1")
+        wishes = wishes_of(alice, server, also_addresses=("::1",))
+        outcome = outcomes(wishes, "match-exemption")["match-exemption"]
+    assert outcome.status is THROUGH, outcome.what
+    assert outcome.what.startswith("at ::1: ")
+
+
 def test_behind_the_drop_in_and_its_daemon_everything_is_held(gate: Gate, tmp_path: Path) -> None:
     """Each attempt is made, none is left out; and the phone is asked once for each connection that opens sessions."""
     gate.drop_in = drop_in.asking(str(SOCKET), UnusedConnectionTimeout="2").replace("#Authentic", "Authentic")

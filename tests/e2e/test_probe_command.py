@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import drop_in
 import pytest
+from by_hand import as_account
 from probing import known_to
 from running_broker import PROGRAM
 from stranger import until
@@ -186,6 +187,33 @@ def test_killed_the_next_one_puts_it_back(gate: Gate, planting: tuple[Person, su
     run = probe(alice, gate.sshd, "--only", "tunnel")
     assert is_as_it_was(alice)
     assert "put back what an earlier probe" in run.stderr
+
+
+def test_an_account_may_plant_in_its_own_home(gate: Gate) -> None:
+    alice = gate.user("alice")
+    line = words(alice, gate.ungated, "--plant", "--only", "shell-startup-files", "--only", "user-rc")
+    for at, name in ((4, "key"), (6, "known_hosts")):
+        line[at] = str(alice.write(name, Path(line[at]).read_bytes()))
+    before = sorted(alice.home.rglob("*"))
+    run = subprocess.run(
+        as_account("alice", {"HOME": str(alice.home)}, *line), capture_output=True, text=True, check=False
+    )
+    assert run.stdout.count("and nobody was asked") == 2, run
+    assert sorted(alice.home.rglob("*")) == before
+
+
+def test_nobody_plants_in_another_home(gate: Gate) -> None:
+    alice = gate.user("alice")
+    line = words(alice, gate.ungated, "--plant", "--only", "user-rc")
+    for at, name in ((4, "key"), (6, "known_hosts")):
+        path = Path("/home/bob") / name
+        path.write_bytes(Path(line[at]).read_bytes())
+        path.chmod(0o600)
+        os.chown(path, 2002, 2002)
+        line[at] = str(path)
+    run = subprocess.run(as_account("bob", {"HOME": "/home/bob"}, *line), capture_output=True, text=True, check=False)
+    assert run.returncode == 0
+    assert "it takes root, or alice, to put files into that home" in run.stdout
 
 
 def test_nothing_is_left_on_the_host(gate: Gate) -> None:

@@ -40,7 +40,8 @@ class Server:
         self._serve = serve
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.place = Place("alice", *self._listening.getsockname())
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -56,6 +57,8 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()  # else it may take the next one's connections, by the same number of a descriptor
         self._listening.close()
 
 

@@ -35,6 +35,7 @@ def shell(situation: Situation) -> Outcome:
     def begin(channel: Channel, marker: Marker) -> None:
         channel.request("shell")
         channel.send(marker.command.encode() + b"\n")
+        channel.send_eof()  # fish reads to the end before it begins
 
     return outcome_of(situation.ask_for(begin))
 

@@ -38,7 +38,8 @@ class OwnSocket:
         self._listening.bind(self.path)
         Path(self.path).chmod(0o666)
         self._listening.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         with suppress(OSError):  # closed: the attempt is over
@@ -50,8 +51,8 @@ class OwnSocket:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()  # before another socket gets the number of this one's descriptor
         self._listening.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

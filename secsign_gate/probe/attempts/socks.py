@@ -59,8 +59,9 @@ class SocksProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join(_PATIENCE)  # before another socket gets the number of this one's descriptor
         self._listening.close()
-        self._thread.join(_PATIENCE)
 
 
 def ask_socks(port: int, host: str, target: int, seconds: float) -> bytes:
