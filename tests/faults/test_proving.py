@@ -165,6 +165,7 @@ def test_a_flood_of_proofs_is_answered_to_the_last(
     started: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor_module, "PROOF_SECONDS", LONGEST_WAIT)
+    monkeypatch.setattr(monitor_module, "TURN_SECONDS", LONGEST_WAIT)
     stream, _ = started
 
     async def work() -> None:
