@@ -46,7 +46,7 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
     CLOSED is each bypass that is judged and of which they say nothing worse than a NOTE.
 
     Where the gate stands before some sessions, forwarding and the like is judged for those; if it stands before none,
-    for all. Of accounts that may not log in, nothing is said, and of those without a shell, what needs none.
+    for all. Of accounts that may not log in, nothing is said, and of those without a shell, only what needs none.
     """
     alike = _alike(asked)
     sessions = [session for kind in alike.values() for session in kind.sessions]
@@ -61,13 +61,12 @@ def judge(asked: Iterable[Session], rules: Sequence[Rule] = RULES) -> list[Findi
     findings: dict[Finding, None] = {}
     judged = set()
     for rule in rules:
-        about = ungated if rule.ungated else gated or with_shell
-        if rule.no_shell or (no_shell and not with_shell):
-            about = [*about, *no_shell]
+        about = no_shell if rule.no_shell else ungated if rule.ungated else gated or with_shell or no_shell
         if not rule.after_pam:
             about = [session for session in about if session.pam_gate is None]
+        among = sessions if rule.no_shell else with_shell if rule.ungated else about
         judged.add(rule.bypass)
-        findings |= dict.fromkeys(_findings(rule, about, with_shell if rule.ungated else about, names))
+        findings |= dict.fromkeys(_findings(rule, about, among, names))
     troubled = {finding.bypass for finding in findings if finding.status in _NOT_CLOSED}
     closed = [
         Finding(Status.CLOSED, bypass.name, "", f"{bypass.title}: closed")

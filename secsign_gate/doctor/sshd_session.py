@@ -205,7 +205,7 @@ class Rule(NamedTuple):
 
     `bypass` is the way around the gate that it is about, empty for what is none. `ungated`: it is about sessions
     without the gate; every other rule is about those with it. `after_pam`: it also matters where the PAM door has asked
-    before the connection is usable. `no_shell`: it matters for accounts too whose login shell runs nothing.
+    before the connection is usable. `no_shell`: it is about accounts whose login shell runs nothing.
 
     `judge` may look at everything of a session but at its connection, and of the account at shell and uid alone.
     """

@@ -382,10 +382,13 @@ def test_a_shell_that_does_not_start_the_gate_is_told(shell):
 
 
 def test_who_has_no_shell_has_forwarding_all_the_same():
-    carol = session(person("carol", "/usr/sbin/nologin"), **WIDE | {"acceptenv": ("*",)})
-    assert {bypass for status, bypass in found(session(), carol) if status == Status.OPEN} == {
-        "local-forwarding", "stdio-forwarding", "dynamic-forwarding"
-    }  # fmt: skip
+    carol = person("carol", "/usr/sbin/nologin")
+    assert found(session(), session(carol, **WIDE | {"acceptenv": ("*",)})) == {(Status.OPEN, "ungated-account")}
+    assert found(session(), session(carol, forcecommand="none", setenv="FOO=1")) == set()
+    host = pam(f"account required {PAM_DOOR}")
+    assert found(session(host=host), session(carol, host, **WIDE)) == set()
+    alone = found(session(carol, **WIDE))
+    assert alone >= {(Status.OPEN, "ungated-account"), (Status.OPEN, "local-forwarding")}
 
 
 @pytest.mark.parametrize(

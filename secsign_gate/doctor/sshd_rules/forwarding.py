@@ -106,15 +106,27 @@ def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
         yield Hole(_status(session), what, session.mend(forgotten[0]), "\n".join(f"{name} no" for name in forgotten))
 
 
+def _without_shell(session: Session) -> Iterator[Hole]:
+    """Judge an account whose login shell runs nothing, whether the gate is before it or not."""
+    ways = (_local, _remote, _local_sockets, _remote_sockets, _tunnel)
+    holes = [hole for way in ways for hole in way(session) if hole.status is Status.OPEN]
+    if holes:
+        what = f"the login shell {session.account.shell} runs nothing, but forwarding needs none: {holes[0].what}"
+        mend = "let the gate's Match apply to the account as well, or take its keys and its password away"
+        lines = "DisableForwarding yes\nAllowTcpForwarding no\nAllowStreamLocalForwarding no\nPermitTunnel no"
+        yield Hole(Status.OPEN, what, mend, lines)
+
+
 RULES = (
-    Rule("local-forwarding", _local, no_shell=True),
-    Rule("stdio-forwarding", _local, no_shell=True),
-    Rule("dynamic-forwarding", _local, no_shell=True),
-    Rule("remote-forwarding", _remote, no_shell=True),
-    Rule("local-socket-forwarding", _local_sockets, no_shell=True),
-    Rule("remote-socket-forwarding", _remote_sockets, no_shell=True),
-    Rule("tunnel", _tunnel, no_shell=True),
+    Rule("local-forwarding", _local),
+    Rule("stdio-forwarding", _local),
+    Rule("dynamic-forwarding", _local),
+    Rule("remote-forwarding", _remote),
+    Rule("local-socket-forwarding", _local_sockets),
+    Rule("remote-socket-forwarding", _remote_sockets),
+    Rule("tunnel", _tunnel),
     Rule("x11-forwarding", _x11),
     Rule("agent-forwarding", _agent),
     Rule("disable-forwarding-alone", _disable_forwarding_alone),
+    Rule("ungated-account", _without_shell, no_shell=True),
 )
