@@ -1,26 +1,50 @@
 """Who has a login shell on this host, as far as its databases list people."""
 
+import grp
 import os
 import pwd
+from collections.abc import Mapping
+from functools import lru_cache
 
 from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.core.login import Account
 
+_FILES = ("/etc/passwd", "/etc/group")
 _NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
 def accounts_with_shells() -> list[Account]:
     """Return every account of this host that could run something."""
+    return list(_accounts_with_shells(*(_version_of(path) for path in _FILES)))
+
+
+@lru_cache(maxsize=1)
+def _accounts_with_shells(*_: tuple[int, int]) -> tuple[Account, ...]:
+    """Each account's groups are looked up by themselves, which takes seconds where there are ten thousand."""
     found = {entry.pw_name: entry for entry in pwd.getpwall() if _is_shell(entry.pw_shell)}
-    return [account_named(entry) for entry in found.values()]
+    listed = {group.gr_gid: group.gr_name for group in grp.getgrall()}
+    return tuple(account_named(entry, listed) for entry in found.values())
 
 
-def account_named(entry: pwd.struct_passwd) -> Account:
-    """Return an entry of the password database as an Account, with its groups."""
+def _version_of(path: str) -> tuple[int, int]:
     try:
-        groups = group_names(os.getgrouplist(entry.pw_name, entry.pw_gid))
+        status = os.stat(path)  # noqa: PTH116 - one call
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def account_named(entry: pwd.struct_passwd, listed: Mapping[int, str] | None = None) -> Account:
+    """Return an entry of the password database as an Account, with its groups; `listed` are names known of some."""
+    known = listed or {}
+    try:
+        numbers = os.getgrouplist(entry.pw_name, entry.pw_gid)
     except KeyError:
-        groups = ()
+        numbers = []
+    if all(number in known for number in numbers):
+        groups = tuple(known[number] for number in numbers)
+    else:
+        groups = group_names(numbers)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_shell, groups)
 
 

@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,13 +90,17 @@ def may_log_in(account: Account, effective: Effective) -> bool:
 
 
 def _has_password(name: str) -> bool:
-    """Look into shadow(5), where a hash that no password has begins with `!` or `*`."""
+    """Look into shadow(5), where what no password becomes begins with `!` or `*`. Who is not there may have one."""
     try:
-        lines = _SHADOW.read_text("utf-8", "surrogateescape").splitlines()
+        return not _hashes().get(name, "").startswith(("!", "*"))
     except OSError:
         return True
-    fields = next((line.split(":") for line in lines if line.startswith(f"{name}:")), ["", ""])
-    return not fields[1].startswith(("!", "*")) if len(fields) > 1 else False
+
+
+@cache
+def _hashes() -> dict[str, str]:
+    lines = _SHADOW.read_text("utf-8", "surrogateescape").splitlines()
+    return {fields[0]: fields[1] for fields in (line.split(":") for line in lines) if len(fields) > 1}
 
 
 def examine_key_files(account: Account, effective: Effective) -> list[Finding]:
@@ -103,10 +108,10 @@ def examine_key_files(account: Account, effective: Effective) -> list[Finding]:
     faults: dict[str, Fault] = {}
     owners = frozenset({0, account.uid})
     found = keys_of(account, effective)
-    group = _private_group(account)
     for path in (account.home, *(file for file in found.files if file not in found.missing)):
         with suppress(OSError):  # what is not there is told by `keys_of`
-            faults |= {fault.path: fault for fault in way_to(path, owners, group).faults}
+            if way_to(path, owners).faults:
+                faults |= {fault.path: fault for fault in way_to(path, owners, _private_group(account)).faults}
     if not faults:
         return []
     if effective.is_on("strictmodes"):

@@ -9,7 +9,7 @@ from secsign_gate.directory.users_file import Users
 from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.keys import may_log_in
-from secsign_gate.doctor.orders import strangers
+from secsign_gate.doctor.orders import mapped_accounts, strangers
 
 _FIRST_WORDS = 40  # characters of a notification that phones show (protocol reference 5)
 _LINE = "ACCOUNT SECSIGN-ID"
@@ -23,7 +23,8 @@ def examine_mapping(
     `registered` are the accounts that the registry names.
     """
     needy = [one for one in gated if not _is_exempt(one.account, settings)]
-    without = [one for one in needy if not users.secsign_ids(one.account.name) and one.account.name not in registered]
+    mapped = registered.union(mapped_accounts(users))
+    without = [one for one in needy if one.account.name not in mapped]
     findings = []
     if not users.rules and not registered:
         what = f"{settings.users_file} maps nobody to a SecSign ID"

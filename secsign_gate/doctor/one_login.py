@@ -75,7 +75,7 @@ def examine_gate_before(one: AtSshd) -> Finding:
             Status.OPEN, "ungated-account", name, what, why, "let a Match block of the gate cover it", "Match all"
         )
     whom = f"the daemon at {one.program.broker}" if one.program.broker else "a broker of its own"
-    return Finding(Status.CLOSED, "", name, f"sshd starts the gate for {name}, which asks {whom}")
+    return Finding(Status.CLOSED, "", name, f"the gate is the ForceCommand of {name}, and asks {whom}")
 
 
 def examine_keys(one: AtSshd, found: KeysFound) -> list[Finding]:

@@ -297,7 +297,7 @@ class TestOneLogin:
         shown = done.stdout
         steps = [
             "alice has the uid 2001",
-            "sshd starts the gate for alice",
+            "the gate is the ForceCommand of alice",
             "alice has 1 key",
             "may read the gate's orders",
             "takes connections",
@@ -328,7 +328,7 @@ class TestOneLogin:
         assert (refused["status"], refused["station"]) == ("broken", "phone")
 
     def test_a_shell_that_takes_no_commands(self, gate: Gate) -> None:
-        assert the_one(findings(gate, "--user", "carol"), "does not start the gate")["status"] == "broken"
+        assert the_one(findings(gate, "--user", "carol"), "of carol does not start the gate")["status"] == "broken"
 
     def test_an_account_before_which_there_is_no_gate(self, gate: Gate) -> None:
         gate.user("alice", secsign_id="alice")
