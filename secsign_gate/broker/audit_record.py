@@ -4,8 +4,10 @@ Every field, its meaning and its bounds: docs/audit.md. Where the line goes is a
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from secsign_gate.core.login import (
@@ -29,6 +31,7 @@ _MAX_RESTRICTION = 512
 _MAX_SENTENCE = 256
 _MAX_DETAIL = 512  # of a configuration error, the first problems
 _MAX_NAME = 64
+_CONNECTIONS_REMEMBERED = 256  # each has many channels
 _MAX_METHODS = 6  # as many as sshd lets a client try (MaxAuthTries)
 
 
@@ -152,7 +155,8 @@ def _sentence(text: str, limit: int = _MAX_SENTENCE) -> str | None:
     return _escaped_text(text, limit) if text else None
 
 
-def _connection_fields(connection: SshConnection | None) -> dict[str, object]:
+@lru_cache(_CONNECTIONS_REMEMBERED)
+def _connection_fields(connection: SshConnection | None) -> Mapping[str, object]:
     if connection is None:
         return {}
     return {

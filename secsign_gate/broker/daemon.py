@@ -121,12 +121,7 @@ class Daemon:
 
     async def _serve(self, stream: socket.socket, peer: Peer, world: World) -> None:
         """Serve one door."""
-        try:
-            door = Door(*await asyncio.open_unix_connection(sock=stream))
-        except OSError:
-            stream.close()
-            peer.close()
-            return
+        door = Door(stream)
         self._doors.add(door)
         try:
             if self._stopping.is_set():

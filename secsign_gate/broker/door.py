@@ -1,25 +1,14 @@
 """The door at the other end of a stream, as the broker sees it: what it says is a claim, that it leaves is a fact."""
 
 import asyncio
+import socket
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from secsign_gate.broker.frame_stream import FrameStream
 from secsign_gate.core.verdict import Reason
 from secsign_gate.errors import WireError
-from secsign_gate.wire import (
-    HEADER,
-    PAM_DOOR,
-    Answer,
-    Ask,
-    AskForPam,
-    FindKeyLines,
-    KeyLines,
-    Left,
-    Message,
-    Progress,
-    decode,
-    frame_length,
-)
+from secsign_gate.wire import PAM_DOOR, Answer, Ask, AskForPam, FindKeyLines, KeyLines, Left, Progress, decode
 
 T = TypeVar("T")
 
@@ -43,13 +32,12 @@ class DoorLeftError(Exception):
 
 
 class Door:
-    """One door's stream. Reading never stops, so that a door that leaves is noticed at once."""
+    """One door at the end of `stream`. Reading never stops, so that a door that leaves is noticed at once."""
 
-    __slots__ = ("__weakref__", "_answered", "_gone", "_key_lines", "_listening", "_reader", "_writer")
+    __slots__ = ("__weakref__", "_answered", "_gone", "_key_lines", "_listening", "_stream")
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = FrameStream(stream)
         self._key_lines: asyncio.Future[KeyLines] | None = None
         self._gone: asyncio.Future[Reason | None] = asyncio.get_running_loop().create_future()
         self._listening: asyncio.Task[None] | None = None
@@ -58,8 +46,11 @@ class Door:
     async def claim(self) -> Ask | AskForPam:
         """Return the door's question. Raises WireError if the first message is no question, or does not come."""
         try:
-            async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
-                message = await self._receive()
+            frame = self._stream.receive_at_once()
+            if frame is None:
+                async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
+                    frame = await self._stream.receive()
+            message = decode(frame)
         except TimeoutError:
             raise WireError(f"no question came within {FIRST_MESSAGE_SECONDS:.0f} s") from None
         except (EOFError, OSError):
@@ -90,10 +81,13 @@ class Door:
         """Say how the login ends. A door that takes no word for too long is gone."""
         self._answered = True
         try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self._send(answer)
-        except TimeoutError:
-            self._writer.transport.abort()
+            rest = self._stream.send_at_once(answer.encode())
+            if rest:
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._stream.send(rest)
+        except OSError as error:  # a door that does not read its answer, until the TimeoutError, gets none
+            self._stream.abort()
+            _forget_the_way_of(error)
 
     async def unless_it_leaves(self, work: "Coroutine[None, None, T] | asyncio.Future[T]") -> T:
         """Return the result of `work`; raise DoorLeftError if the door leaves before or meanwhile.
@@ -136,25 +130,19 @@ class Door:
         return self._gone.result() if done else None
 
     async def close(self) -> None:
-        """Close the stream, once the door has taken what was sent to it."""
+        """Close the stream."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait({self._listening})
             self._listening = None  # its frames know this door: a circle, which would keep what was left unread
-        self._writer.close()
-        try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self._writer.wait_closed()
-        except OSError as error:  # a door that does not read its answer, until the TimeoutError, gets none
-            self._writer.transport.abort()
-            _forget_the_way_of(error)
+        self._stream.close()
 
     async def _listen(self) -> None:
         """Take what the door sends until it leaves. A door that breaks the rules has left."""
         said = None
         try:
             while True:
-                message = await self._receive()
+                message = decode(await self._stream.receive())
                 if isinstance(message, KeyLines) and self._key_lines is not None and not self._key_lines.done():
                     self._key_lines.set_result(message)
                     continue
@@ -168,14 +156,9 @@ class Door:
             if not self._gone.done():
                 self._gone.set_result(said)
 
-    async def _receive(self) -> Message:
-        length = frame_length(await self._reader.readexactly(HEADER))
-        return decode(await self._reader.readexactly(length))
-
-    async def _send(self, message: FindKeyLines | Progress | Answer) -> None:
+    async def _send(self, message: FindKeyLines | Progress) -> None:
         try:
-            self._writer.write(message.encode())
-            await self._writer.drain()
+            await self._stream.send(message.encode())
         except OSError as error:
             # `_listen` sees the same end of the stream and says so.
             _forget_the_way_of(error)

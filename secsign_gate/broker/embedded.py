@@ -43,8 +43,7 @@ def main() -> None:
 
 
 async def _main(stream: socket.socket, path: str) -> None:
-    reader, writer = await asyncio.open_unix_connection(sock=stream)
-    door = Door(reader, writer)
+    door = Door(stream)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # at the end of a session, or of the system
         asyncio.get_running_loop().add_signal_handler(number, functools.partial(door.give_up, Reason.INTERRUPTED))
     try:

@@ -158,15 +158,16 @@ class Monitor:
         self._ended = False
         self._loop.add_reader(stream, self._receive)
 
+    def proof_for(self, peer: Peer, executables: tuple[str, ...]) -> Proof | None:
+        """Return which SSH connection `peer` belongs to, if another door of it was proven before; else None."""
+        return self._known.proof_for(peer, executables)
+
     async def prove(self, peer: Peer, executables: tuple[str, ...]) -> Proof:
         """Return which SSH connection `peer` belongs to; `executables` are the files that sshd may run from.
 
         Raises UnprovenError if it belongs to none, if it has ended, or if there is no answer in time; CrowdedError if
         so many are asked for that the question had no turn.
         """
-        known = self._known.proof_for(peer, executables)
-        if known is not None:
-            return known
         of_this_uid = self._of_one.setdefault(peer.uid, asyncio.Semaphore(_MAX_OF_ONE))
         try:
             # A crowd that comes at once waits for its turn, but no longer than its doors do for a word.

@@ -29,7 +29,7 @@ async def serve(door: Door, peer: Peer, world: World) -> None:
             proof.cancel()  # of a door that has gone meanwhile, so that it takes nobody's turn
 
 
-async def _served(door: Door, peer: Peer, proof: "asyncio.Task[Proof] | None", world: World) -> None:
+async def _served(door: Door, peer: Peer, proof: "asyncio.Future[Proof] | None", world: World) -> None:
     try:
         claim = await door.claim()
     except WireError as error:
@@ -39,8 +39,11 @@ async def _served(door: Door, peer: Peer, proof: "asyncio.Task[Proof] | None", w
     case = Case(claim, peer, world.new_reference(), world.clock(), proof)
     world.kept.present.add(case)
     try:
-        async with client_watched(case, door, world):
+        if case.pam is None:  # other doors look for themselves
             verdict = await decide(case, door, world)
+        else:
+            async with client_watched(case, door, world):
+                verdict = await decide(case, door, world)
     finally:
         world.kept.present.discard(case)
     await door.answer(case.answer(verdict, world.clock(), world.settings.sshd, speak=world.settings.messages.after))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TIDY_UP_SECONDS = 5.0
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken for another when read out
 _REFERENCE_LENGTH = 6
+_BITS_OF_A_LETTER, _LAST_LETTER = 5, 31
 
 
 class Proving(NamedTuple):
@@ -108,7 +109,9 @@ class World:
     @staticmethod
     def new_reference() -> str:
         """Return a word by which a person and an auditor can name the same login."""
-        return "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(_REFERENCE_LENGTH))
+        number = secrets.randbits(_REFERENCE_LENGTH * _BITS_OF_A_LETTER)
+        places = range(0, _REFERENCE_LENGTH * _BITS_OF_A_LETTER, _BITS_OF_A_LETTER)
+        return "".join([_REFERENCE_LETTERS[number >> place & _LAST_LETTER] for place in places])
 
     def held_lines(self, account: str, methods: tuple[AuthenticationMethod, ...]) -> tuple[HeldLine, ...]:
         """Return what the registry says of `account` and the keys used in `methods`, as it is now; nothing without one.
@@ -134,11 +137,17 @@ class World:
         registry = self.settings.registry_file
         return self.users.depends_on_key(account) or (registry is not None and is_registered(registry, account))
 
-    def begin_proof(self, peer: Peer) -> "asyncio.Task[Proof] | None":
+    def begin_proof(self, peer: Peer) -> "asyncio.Future[Proof] | None":
         """Begin to find out which SSH connection `peer` belongs to; None where that is neither possible nor needed."""
         if self.kept.proving is None:
             return None
-        proof = asyncio.create_task(self.kept.proving.monitor.prove(peer, self.settings.sshd.executables))
+        monitor, executables = self.kept.proving.monitor, self.settings.sshd.executables
+        known = monitor.proof_for(peer, executables)
+        if known is not None:
+            at_once: asyncio.Future[Proof] = asyncio.get_running_loop().create_future()
+            at_once.set_result(known)
+            return at_once
+        proof = asyncio.create_task(monitor.prove(peer, executables))
         proof.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it after all
         return proof
 
@@ -188,3 +197,4 @@ class World:
             await asyncio.wait(self._following)
         if self._id_server is not None:
             await self._id_server.aclose()
+        self.recorder.close()

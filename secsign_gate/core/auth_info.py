@@ -5,6 +5,7 @@ sshd may say more (for a key on a security token the count of its signatures), w
 """
 
 import binascii
+from functools import lru_cache
 
 from secsign_gate.core.login import AuthenticationMethod, OtherMethod, PublicKey
 from secsign_gate.core.public_key import is_certificate_type, parse_public_key
@@ -14,6 +15,7 @@ from secsign_gate.errors import GateError
 _LONGEST_CONTENT = 1024 * 1024
 _MOST_METHODS = 8  # AuthenticationMethods rarely names three, and MaxAuthTries ends a client after six failures
 _LONGEST_NAME = 256
+_REMEMBERED, _LONGEST_REMEMBERED = 256, 4096  # the channels of one SSH connection all say the same
 
 
 class AuthInfoError(GateError):
@@ -36,8 +38,15 @@ def parse_auth_info(content: bytes) -> tuple[AuthenticationMethod, ...]:
         raise AuthInfoError(
             f"the file that SSH_USER_AUTH names lists more than {_MOST_METHODS} methods; see AuthenticationMethods"
         )
+    return _parsed_before(content) if len(content) <= _LONGEST_REMEMBERED else _parsed(content)
+
+
+def _parsed(content: bytes) -> tuple[AuthenticationMethod, ...]:
     lines = content.split(b"\n")[:-1]
     return tuple(_method(line) for line in lines)
+
+
+_parsed_before = lru_cache(_REMEMBERED)(_parsed)
 
 
 def _method(line: bytes) -> AuthenticationMethod:

@@ -1,6 +1,7 @@
 """Where to look for the lines that say what a key may do, and for what."""
 
 import base64
+from functools import lru_cache
 from typing import NamedTuple
 
 from secsign_gate.core.certificate import CertificateError, parse_certificate
@@ -8,6 +9,8 @@ from secsign_gate.core.key_file_name import key_file_name
 from secsign_gate.core.login import Account, AuthenticationMethod, PublicKey
 from secsign_gate.core.public_key import fingerprint, is_certificate_type, parse_public_key
 from secsign_gate.core.ssh_encoding import EncodingError
+
+_REMEMBERED, _LONGEST_REMEMBERED = 256, 4096  # keys, and bytes of one; who logs in by a key does so again and again
 
 
 class FoundLine(NamedTuple):
@@ -53,8 +56,15 @@ def fingerprints(methods: tuple[AuthenticationMethod, ...]) -> tuple[str, ...]:
     """Return `SHA256:…` of every key used, for a certificate that of the certified key. Raises CertificateError."""
     keys = [method for method in methods if isinstance(method, PublicKey)]
     return tuple(
-        fingerprint(parse_certificate(key.blob).plain_key if is_certificate(key) else key.blob) for key in keys
+        _fingerprint_before(key) if len(key.blob) <= _LONGEST_REMEMBERED else _fingerprint(key) for key in keys
     )
+
+
+def _fingerprint(key: PublicKey) -> str:
+    return fingerprint(parse_certificate(key.blob).plain_key if is_certificate(key) else key.blob)
+
+
+_fingerprint_before = lru_cache(_REMEMBERED)(_fingerprint)
 
 
 def expand_pattern(pattern: str, account: Account) -> str | None:

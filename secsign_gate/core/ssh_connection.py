@@ -1,6 +1,7 @@
 """SSH_CONNECTION, as sshd sets it last of all and no client can (ssh(1), ENVIRONMENT)."""
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 
 from secsign_gate.core.login import IpAddress, SshConnection
@@ -9,6 +10,7 @@ from secsign_gate.errors import ClaimError
 _FIELDS = 4
 _MAX_LENGTH = 256
 _MAX_PORT = 65535
+_REMEMBERED = 1024  # connections; the channels of one all say the same
 _SCOPE = re.compile(r"[0-9A-Za-z._-]{1,15}", re.ASCII)  # a name of an interface has at most 15 bytes (netdevice(7))
 _NO_SOCKET = ("UNKNOWN", "65535")  # what `sshd -i` says of pipes
 
@@ -22,6 +24,11 @@ def parse_ssh_connection(text: bytes) -> SshConnection:
         raise ClaimError("SSH_CONNECTION is missing; this program is started by sshd, see the README")
     if len(text) > _MAX_LENGTH or not text.isascii():
         raise ClaimError("SSH_CONNECTION is not what sshd sets; check AcceptEnv and PermitUserEnvironment")
+    return _parsed(text)
+
+
+@lru_cache(_REMEMBERED)
+def _parsed(text: bytes) -> SshConnection:
     fields = text.decode("ascii").split(" ")
     if len(fields) != _FIELDS:
         raise ClaimError("SSH_CONNECTION does not have four fields; check AcceptEnv and PermitUserEnvironment")

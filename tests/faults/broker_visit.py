@@ -91,6 +91,9 @@ class Records(list["Record"]):
             raise AuditError("the disk is full; make room")
         self.extend(records)
 
+    def close(self) -> None:
+        """Keep the records."""
+
     def said(self) -> list[str]:
         return [
             f"{record.event}: {record.verdict.ground if isinstance(record.verdict, Allow) else record.verdict.reason}"
@@ -132,7 +135,7 @@ class Visit:
     async def begin(self, question: wire.Ask | None = QUESTION) -> None:
         ours, theirs = socket.socketpair()
         self.reader, self.writer = await asyncio.open_unix_connection(sock=ours)
-        self.door = Door(*await asyncio.open_unix_connection(sock=theirs))
+        self.door = Door(theirs)
         self.serving = asyncio.create_task(serve(self.door, Peer(0, os.getuid(), None), self.world))
         if question is not None:
             self.say(question)

@@ -184,6 +184,9 @@ class TestThreads:
 class NothingProven:
     """A monitor that can prove nothing, as for a door that hides where it comes from."""
 
+    def proof_for(self, *_: object) -> None:
+        """Return nothing: no door of its connection was proven before."""
+
     async def prove(self, *_: object) -> None:
         raise UnprovenError("it is no child of sshd")
 

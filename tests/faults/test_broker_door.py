@@ -70,7 +70,7 @@ def test_a_door_that_has_left_gets_no_yes_though_it_is_there_as_well() -> None:
     async def test() -> None:
         ours, theirs = socket.socketpair()
         with ours:
-            door = Door(*await asyncio.open_unix_connection(sock=theirs))
+            door = Door(theirs)
 
             async def work() -> str:
                 door.give_up(Reason.INTERRUPTED)
@@ -271,7 +271,7 @@ def test_a_question_of_another_version_is_told_so() -> None:
     async def test() -> None:
         ours, theirs = socket.socketpair()
         with ours:
-            door = Door(*await asyncio.open_unix_connection(sock=theirs))
+            door = Door(theirs)
             question = bytearray(QUESTION.encode())
             question[8] = 99
             ours.sendall(question)
@@ -330,7 +330,7 @@ def test_a_door_that_does_not_read_keeps_no_descriptor(monkeypatch: pytest.Monke
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with ours:
-            door = Door(*await asyncio.open_unix_connection(sock=theirs))
+            door = Door(theirs)
             await door.answer(wire.Answer(allowed=False, why="denied_on_phone", program=[b"x" * 300_000]))
             await door.close()
             await asyncio.sleep(0)  # asyncio closes a transport that was aborted in its next round
