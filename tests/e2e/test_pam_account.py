@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drop_in
@@ -269,3 +271,19 @@ def test_one_account_does_not_take_all_places(gate: Gate, alice: Person, broker:
         login.session.kill()
     while broker.status()["waiting"]:
         pass
+
+
+def test_an_expired_password_is_no_way_around_it(gate: Gate, alice: Person) -> None:
+    """sshd lets such a user in, to change it, and Debian's account lines end there."""
+    shadow = Path("/etc/shadow")
+    before = shadow.read_text()
+    try:
+        shadow.write_text(re.sub(r"(?m)^(alice:[^:]*):[^:]*:", r"\1:0:", before))
+        login = alice.ssh("touch proof", options=["-o", "LogLevel=INFO"])
+        gate.phone("alice").deny()
+        status, _, stderr = login.outcome()
+        assert status == 255
+        assert b"denied on the phone" in stderr
+    finally:
+        shadow.write_text(before)
+    assert not alice.has("proof")
