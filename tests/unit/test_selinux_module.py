@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from selinux_policy import (
 from secsign_gate.broker.listening import control_path
 from secsign_gate.config.reader import DEFAULT_PATH, DEFAULT_SOCKET
 
+DOCUMENT = CHECKOUT / "docs/mandatory-access.md"
 INTERFACES = CONTEXTS.with_suffix(".if")
 DROP_IN = CONTEXTS.parent / "secsign-gate.service.d/selinux.conf"
 
@@ -277,8 +279,17 @@ def test_the_drop_in_is_for_the_service_and_says_nothing_else() -> None:
     assert {section: list(reader[section]) for section in reader.sections()} == {"Service": ["selinuxcontext"]}
 
 
+@needs_checkmodule
+def test_it_is_built_as_the_document_says(tmp_path: Path) -> None:
+    lines = re.findall(r"^(?:checkmodule|semodule_package) .*$", DOCUMENT.read_text(), re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        subprocess.run(line.replace("/root/", f"{tmp_path}/").split(), cwd=CONTEXTS.parent, check=True)
+    assert (tmp_path / "secsign_gate.pp").stat().st_size > 0
+
+
 def test_the_document_explains_every_type_and_boolean() -> None:
-    document = (CHECKOUT / "docs/mandatory-access.md").read_text()
+    document = DOCUMENT.read_text()
     declared = re.findall(r"^(?:type|bool) (secsign_gate_\w+)", SOURCE.read_text(), re.MULTILINE)
     assert len(declared) == 8
     assert [name for name in declared if f"| `{name}` |" not in document] == []
