@@ -1,6 +1,7 @@
 """Who is looked at, and what sshd says of each of them. Decides nothing."""
 
 import pwd
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,15 +9,18 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.sshd_host import host_facts
-from secsign_gate.doctor.sshd_points import account_classes, connections, lines_about
-from secsign_gate.doctor.sshd_session import NO_SHELLS, Connection, Session
+from secsign_gate.doctor.sshd_host import host_facts, pam_service
+from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes, connections, lines_about
+from secsign_gate.doctor.sshd_session import NO_SHELLS, Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd, SshdError
 
 MOST_QUESTIONS = 500  # to sshd, each of some ten milliseconds
 _SHADOW = Path("/etc/shadow")
+_NSSWITCH = Path("/etc/nsswitch.conf")
+_LISTED = frozenset({"files", "compat", "db", "systemd", "altfiles", "extrausers"})
+_NOBODY, _NO_UID = "secsign-gate-doctor-asks", 4294967294  # who stands for those whom nobody lists
 
 
 class Answers(NamedTuple):
@@ -68,6 +72,31 @@ def _with_password() -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(words[0] for words in lines if len(words) > 1 and words[1][:1] not in ("!", "*", "x"))
+
+
+def unlisted(sshd: Sshd) -> list[Finding]:
+    """Say what becomes of accounts that a directory service knows and does not list. Raises SshdError."""
+    services = [word for word in _passwd_services() if word not in _LISTED]
+    if not services:
+        return []
+    account = Account(_NOBODY, _NO_UID, "/nonexistent", "/bin/bash", ())
+    effective = sshd.effective(account.name, OUTSIDE, OUTSIDE)
+    pam = tuple(pam_service(effective.value("pamservicename") or "sshd"))
+    if Session(account, Connection(OUTSIDE, OUTSIDE, "", 22), effective, Host(sshd.version, pam=pam)).is_gated:
+        return []
+    what = f"accounts of {', '.join(services)} may not be listed here, and whom no Match names has no gate"
+    mend = "gate everybody, by Match all or a group that all of them are in; ask for one of them by --user"
+    return [Finding(Status.WEAK, "ungated-account", "", what, "", mend, "Match all")]
+
+
+def _passwd_services() -> list[str]:
+    """Return where accounts come from (nsswitch.conf(5)), as far as that is written down."""
+    with suppress(OSError):
+        for line in _NSSWITCH.read_text("utf-8", "replace").split("\n"):
+            name, _, services = line.partition("#")[0].partition(":")
+            if name.strip() == "passwd":
+                return [word for word in services.split() if not word.startswith("[")]
+    return []
 
 
 def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> Answers:

@@ -8,7 +8,7 @@ sshd_findings(sshd._replace(configuration=new), running=False)   a configuration
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status, worst_first
 from secsign_gate.doctor.sshd_files import examine_files
-from secsign_gate.doctor.sshd_gather import ask, chosen_accounts
+from secsign_gate.doctor.sshd_gather import ask, chosen_accounts, unlisted
 from secsign_gate.doctor.sshd_judge import judge
 from secsign_gate.doctor.sshd_running import look_at_files
 from secsign_gate.sshd.program import Sshd, SshdError
@@ -39,6 +39,8 @@ def sshd_findings(
     try:
         sshd.validate()
         chosen, missing = chosen_accounts(accounts, groups)
+        if not accounts and not groups:
+            missing += unlisted(sshd)
         answers = ask(sshd, chosen, settings)
     except SshdError as error:
         return worst_first([_unusable(str(error)), *whole])

@@ -1,5 +1,6 @@
 """What the sshd part of the doctor judges: one account on one connection, and what sshd would do for it."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ ROOT = 0
 NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "shutdown", "halt"})
 NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
 _PAM_DOOR, _KEYS_DOOR = "secsign-gate-pam", "secsign-gate-authorized-keys"
+_ACTION = re.compile(r"(\w+)=(\w+)")
 _ASK_PAM = (
     "keyboard-interactive",
     "password",
@@ -62,10 +64,14 @@ class PamLine(NamedTuple):
         counts = self.control in ("required", "requisite") or "default=die" in self.control
         return counts and any(word.rpartition("/")[2] == _PAM_DOOR for word in self.arguments)
 
-    @property
-    def may_end_the_stack(self) -> bool:
-        """Tell whether a yes of this line ends its stack, so that what stands below is not asked."""
-        return self.control == "sufficient" or "success=done" in self.control
+    def may_skip(self, following: int) -> bool:
+        """Tell whether a yes of this line keeps the one that stands `following` lines below it from being asked.
+
+        It is a yes as well that the password has expired (pam.conf(5), new_authtok_reqd).
+        """
+        ends = [action for value, action in _ACTION.findall(self.control) if value in ("success", "new_authtok_reqd")]
+        skips = any(action == "done" or (action.isdecimal() and int(action) >= following) for action in ends)
+        return self.control == "sufficient" or skips
 
 
 class Host(NamedTuple):

@@ -143,9 +143,25 @@ def test_the_pam_door_closes_what_a_forced_command_leaves_open(tmp_path: Path, p
     found = examine(configuration, "alice", "root")
     assert Status.OPEN not in {one.status for one in found}
     assert {statuses(found, name) == {Status.CLOSED} for name in ("local-forwarding", "ungated-account")} == {True}
-    optional = pam_service.read_text().replace("account  required  pam_exec", "account  optional  pam_exec")
+    optional, times = re.subn(r"(?m)^account +\S+ +pam_exec", "account optional pam_exec", pam_service.read_text())
+    assert times == 1
     pam_service.write_text(optional)
     assert Status.OPEN in statuses(examine(configuration, "alice"), "ungated-account")
+
+
+def test_accounts_of_a_directory_that_lists_nobody_are_thought_of(tmp_path: Path) -> None:
+    switch = Path("/etc/nsswitch.conf")
+    before = switch.read_text()
+    some = configured(tmp_path / "some", {GATE: drop_in.gated().replace("\nMatch all\n", "\nMatch User alice\n")})
+    everybody = configured(tmp_path / "all", {GATE: drop_in.gated()})
+    try:
+        switch.write_text(re.sub("(?m)^passwd:.*$", "passwd: files sss [NOTFOUND=return] # why", before))
+        told = [one for one in examine(some) if "sss" in one.what]
+        assert [(one.status, one.bypass) for one in told] == [(Status.WEAK, "ungated-account")]
+        assert not [one for one in examine(everybody) if "sss" in one.what]
+    finally:
+        switch.write_text(before)
+    assert not [one for one in examine(some) if "sss" in one.what]
 
 
 def test_the_lines_to_write_close_what_they_are_for(tmp_path: Path) -> None:

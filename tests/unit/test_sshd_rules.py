@@ -355,9 +355,21 @@ def test_what_the_pam_door_means_for_sshds_limits_is_told():
     assert found(penalties) == {(Status.WEAK, "")}
 
 
-def test_a_line_that_may_end_the_stack_before_the_gate_is_told():
-    host = pam(f"account sufficient pam_localuser.so\naccount required {PAM_DOOR}")
-    assert found(session(host=host, **WIDE)) == {(Status.WEAK, "")}
+@pytest.mark.parametrize(
+    ("before", "skips"),
+    [
+        ("account sufficient pam_localuser.so", True),
+        ("account [success=done default=ignore] pam_x.so", True),
+        ("account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so", True),
+        ("account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so", False),
+        ("account [success=1 default=ignore] pam_x.so", True),
+        ("account required pam_nologin.so", False),
+        ("auth sufficient pam_x.so", False),
+    ],
+)
+def test_a_line_that_may_keep_pam_from_asking_the_gate_is_told(before, skips):
+    host = pam(f"{before}\naccount required {PAM_DOOR}")
+    assert found(session(host=host, **WIDE)) == ({(Status.WEAK, "")} if skips else set())
 
 
 def test_keys_that_only_the_gate_hands_out_are_gated():

@@ -82,9 +82,10 @@ def _skipped(session: Session) -> Iterator[Hole]:
     if gate is None:
         return
     lines = [line for line in session.host.pam if line.group == gate.group]
-    skips = next((line for line in lines[: lines.index(gate)] if line.may_end_the_stack), None)
+    gate_at = lines.index(gate)
+    skips = next((line for at, line in enumerate(lines[:gate_at]) if line.may_skip(gate_at - at)), None)
     if skips is not None:
-        what = f"{skips.place} ({skips.module}, {skips.control}) may end PAM's {gate.group} lines before {gate.place}"
+        what = f"{skips.place} ({skips.module}, {skips.control}) may keep PAM from asking {gate.place}"
         mend = f"move the gate's line to the top of the {gate.group} lines"
         why = "where it says yes, the gate is not asked"
         yield Hole(
