@@ -17,7 +17,7 @@ import paramiko  # type: ignore[import-untyped]  # it ships no types
 from secsign_gate.core.ssh_encoding import SshReader, ssh_string
 from secsign_gate.probe.bounded_socket import reach
 from secsign_gate.probe.channel import LARGEST_PACKET, WINDOW, Channel, Message, uint32
-from secsign_gate.probe.fault import LoginRefused, ProbeError
+from secsign_gate.probe.fault import LoginRefused, LoginWaits, ProbeError
 from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
@@ -152,12 +152,20 @@ class Connection:
         return ()
 
     def log_in(self, account: str, identities: list[Identity]) -> Identity:
-        """Authenticate by the first key that sshd takes, and return it. Raises LoginRefused, and ProbeError."""
+        """Authenticate by the first key that sshd takes, and return it.
+
+        Raises LoginRefused, LoginWaits if there is no answer in time, and ProbeError.
+        """
         more: list[str] = []
         for identity in identities[:_MOST_KEYS]:
             try:
                 more = self._transport.auth_publickey(account, identity.key)
-            except paramiko.AuthenticationException:
+            except paramiko.AuthenticationException as error:
+                if "timeout" in str(error):  # paramiko has no other name for it
+                    raise LoginWaits(
+                        f"{self.place.known_as} does not finish the login of {account}; if its PAM door asks the "
+                        "phone, nothing is open before that, and nothing can be tried"
+                    ) from error
                 continue
             except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
                 raise self.fault(f"ended the login of {account}") from error

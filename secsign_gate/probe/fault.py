@@ -11,5 +11,9 @@ class HostKeyRefused(ProbeError):
     """The server's host key is unknown, another one than is known, or revoked; nothing was sent to it."""
 
 
+class LoginWaits(ProbeError):
+    """sshd has not answered a login in time: a PAM door, for one, asks the phone before it lets anybody in at all."""
+
+
 class LoginRefused(ProbeError):
     """sshd took none of the keys for this account."""

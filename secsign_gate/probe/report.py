@@ -42,20 +42,29 @@ class Whole(NamedTuple):
 
 
 def lines(whole: Whole) -> list[Line]:
-    """Return the report for people: the worst first, what was seen, and how to close what is open."""
+    """Return the report for people: the worst first, what was seen, and of what is open also how to close it."""
     said = []
     for status, heading in _HEADINGS.items():
         group = [result for result in whole.results if result.outcome.status is status]
         if group:
             said.append(Line(heading, status, heading=True))
         for result in group:
-            bypass = result.attempt.bypass
-            said.append(Line(f"  {bypass.name}: {bypass.title}", status if result.outcome.is_open else None))
-            said.append(Line(f"      {result.outcome.what}"))
-            if result.outcome.is_open:
-                said.append(Line(f"      {bypass.way}"))
-                said.append(Line(f"      closed by: {'; '.join(bypass.closed_by)}"))
+            said += _open(result) if result.outcome.is_open else [_closed(result)]
     return [*said, Line(summary(whole), None if whole.is_tight else Status.GOT_THROUGH, heading=True)]
+
+
+def _open(result: Result) -> list[Line]:
+    bypass, outcome = result.attempt.bypass, result.outcome
+    return [
+        Line(f"  {bypass.name}: {bypass.title}", outcome.status),
+        Line(f"      {outcome.what}"),
+        Line(f"      {bypass.way}"),
+        Line(f"      closed by: {'; '.join(bypass.closed_by)}"),
+    ]
+
+
+def _closed(result: Result) -> Line:
+    return Line(f"  {result.attempt.bypass.name}: {result.outcome.what}")
 
 
 def summary(whole: Whole) -> str:

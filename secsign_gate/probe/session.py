@@ -15,6 +15,7 @@ SECONDS = 8.0  # to wait for a sign of life; a gate that is told to say nothing 
 
 # The gate's own words (terminal/words.py) while it waits: on one line, and on a terminal also on a screen.
 _ASKING = re.compile(rb"secsign-gate: (?:accept |[^\r\n]{0,80} to be answered first)|Ctrl-C gives up\.")
+_LONGEST_SENTENCE = 160
 _OURS = b"secsign-gate: "
 _STATUSES = (REFUSED, COULD_NOT_ASK, CONFIGURATION_ERROR)
 
@@ -93,4 +94,4 @@ def _sentence(channel: Channel) -> str:
     said = channel.errors or channel.data
     lines = [line for line in said.splitlines() if line.strip()]
     ours = [line for line in lines if _OURS in line]
-    return printable((ours or lines or [b""])[-1].rpartition(_OURS)[2])
+    return printable((ours or lines or [b""])[-1].rpartition(_OURS)[2], _LONGEST_SENTENCE)

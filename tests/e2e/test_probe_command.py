@@ -74,7 +74,7 @@ def test_without_sessions_nobody_is_asked(gate: Gate) -> None:
     assert run.returncode == 0, run.stdout
     assert gate.phone("alice").auth_sessions() == []
     assert "phone" not in run.stderr
-    assert "tunnel: a network interface (ssh -w)" in run.stdout
+    assert "  tunnel: sshd refused (Server has rejected tunnel device forwarding)" in run.stdout
     assert "GOT THROUGH" not in run.stdout
 
 

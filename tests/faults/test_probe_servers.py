@@ -13,7 +13,7 @@ import pytest
 
 from secsign_gate.probe.bounded_socket import BoundedSocket
 from secsign_gate.probe.connection import connect
-from secsign_gate.probe.fault import HostKeyRefused, LoginRefused, ProbeError
+from secsign_gate.probe.fault import HostKeyRefused, LoginRefused, LoginWaits, ProbeError
 from secsign_gate.probe.host_keys import HostKeys, read_host_keys
 from secsign_gate.probe.identity import Identity
 from secsign_gate.probe.known_hosts import fingerprint
@@ -160,8 +160,9 @@ class Rules(paramiko.ServerInterface):
         self.changed = changed
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        del username, key
-        return int(self.changed.get("key", paramiko.AUTH_SUCCESSFUL))
+        del username
+        result = self.changed.get("key", paramiko.AUTH_SUCCESSFUL)
+        return int(result(key) if callable(result) else result)
 
     def get_allowed_auths(self, username: str) -> str:
         del username
@@ -255,6 +256,21 @@ def test_a_host_key_of_known_hosts_will_do() -> None:
 def test_no_key_is_taken() -> None:
     with ssh_server(key=paramiko.AUTH_FAILED) as server, pytest.raises(LoginRefused, match="does not take a key for"):
         does_the_gate_ask(server.place, [KEY], KNOWN, seconds=SECONDS)
+
+
+def test_a_login_that_waits_is_not_tried_with_another_key() -> None:
+    """A PAM door would ask the phone once more."""
+    asked = []
+
+    def wait(key: paramiko.PKey) -> int:
+        asked.append(key.fingerprint)
+        threading.Event().wait(SECONDS + 1)
+        return paramiko.AUTH_FAILED
+
+    other = Identity("another key", paramiko.ECDSAKey.generate())
+    with ssh_server(key=wait) as server, pytest.raises(LoginWaits, match="does not finish the login of alice"):
+        does_the_gate_ask(server.place, [KEY, other], KNOWN, seconds=SECONDS)
+    assert len(set(asked)) == 1
 
 
 def test_a_key_is_not_enough() -> None:

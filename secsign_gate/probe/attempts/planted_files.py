@@ -138,7 +138,7 @@ def _session(situation: Situation, *, anew: bool) -> Heard:
 def _not_here(situation: Situation) -> Outcome | None:
     """Return the outcome if nothing may be planted; None if it may."""
     if not situation.wishes.plant:
-        return unknown("not tried: puts files into the home of a test account on this host, only with --plant")
+        return unknown("not tried without --plant, which puts files into the home of a test account")
     if not situation.connection.is_to_this_host:
         return unknown("files can be planted only on the host itself; run the probe there")
     reason = why_not(situation.wishes.place.account)

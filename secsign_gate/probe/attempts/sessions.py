@@ -16,7 +16,7 @@ _ON_EVERY_HOST = b"/etc/passwd"
 _USUAL_SUBSYSTEMS = ("internal-sftp", "scp", "rsync", "shell", "exec", "netconf", "git", "publickey")
 _SUBSYSTEM_SECONDS = 4.0  # sshd passes on no words of a subsystem's, so what waits for the phone is silent
 _AT_ONCE = 3
-_NOT_AT_ONCE = "not tried: without the gate's daemon it would freeze the SecSign ID; with it: --daemon"
+_NOT_AT_ONCE = "not tried without --daemon; where the gate has none, two requests at a time would freeze the SecSign ID"
 
 
 def outcome_of(heard: Heard) -> Outcome:

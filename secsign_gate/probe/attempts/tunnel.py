@@ -8,7 +8,7 @@ from secsign_gate.probe.channel import Channel, uint32
 from secsign_gate.probe.connection import Connection
 from secsign_gate.probe.fault import LoginRefused
 from secsign_gate.probe.foreign_text import printable
-from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown, worst
+from secsign_gate.probe.outcome import Outcome, Status, agreed, held, through, unknown, worst
 from secsign_gate.probe.situation import Situation
 
 _LAYERS = {3: 1, 2: 2}  # layer of the network → mode in the request
@@ -19,7 +19,7 @@ _WILLING = "Failed to open the tunnel device"  # sshd's debug message where Perm
 def tunnel(situation: Situation) -> Outcome:
     """`ssh -w`, of layer 2 and 3; as root too where root takes the key, for others may seldom open the device."""
     outcomes = _of(situation.connection)
-    if not any(outcome.is_open for outcome in outcomes) and situation.wishes.place.account != "root":
+    if worst(outcomes, held("")).status is not Status.GOT_THROUGH and situation.wishes.place.account != "root":
         try:
             with situation.connect(account="root") as connection:
                 outcomes += _of(connection)
