@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 PROFILE = Path(__file__).parents[2] / "apparmor/secsign-gate"
 RECORD = Path("/var/log/secsign-gate/verdicts.jsonl")
 METRICS = "/run/secsign-gate/metrics.sock"
+NOTIFIED = "/run/systemd/notify"
 PROCESS = re.compile(r"/proc/(\d+)/(\S*)")
 TABLES = {"fd/", "net/tcp"}
 BROKERS_DOMAIN = "system_u:system_r:secsign_gate_t:s0"
@@ -63,6 +66,17 @@ def hidden_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     subprocess.run(["mount", "-o", "remount,hidepid=off,gid=0", "/proc"], check=True)
 
 
+@contextmanager
+def service_manager() -> Iterator[None]:
+    """Somebody listens where systemd does."""
+    Path(NOTIFIED).parent.mkdir(exist_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(NOTIFIED)
+        Path(NOTIFIED).chmod(0o777)
+        yield
+    Path(NOTIFIED).unlink()
+
+
 @pytest.fixture(params=[False, True], ids=["as it comes", "where nobody may trace"])
 def run(
     request: pytest.FixtureRequest,
@@ -71,15 +85,19 @@ def run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> TracedBroker:
-    """A broker's whole life: a start, a reload, a login at both doors with one tap, metrics and a record, an end."""
+    """A broker's whole life: a start, a reload, a login at both doors with one tap, metrics and a record, an end.
+
+    A service manager is told of it.
+    """
     del log_folder
+    monkeypatch.setenv("NOTIFY_SOCKET", NOTIFIED)
     gate.speak_rest()
     os.chown("/etc/secsign-gate/pin-account", 0, GROUPS["secsign-gate"])
     gate.configure(audit={"file": str(RECORD)}, broker={"metrics": METRICS})
     gate.drop_in = drop_in.asking(str(SOCKET))
     pam: PamStack = request.getfixturevalue("pam")
     pam.use("sshd-account")
-    with TracedBroker(tmp_path, monkeypatch, UNTRACEABLE if request.param else "") as broker:
+    with service_manager(), TracedBroker(tmp_path, monkeypatch, UNTRACEABLE if request.param else "") as broker:
         alice = gate.user("alice", secsign_id="alice")
         monitor = broker.monitor
         broker.reload()
@@ -90,7 +108,7 @@ def run(
     assert not any("unproven" in record for record in gate.records)
     # That much has been seen:
     opened = {use.path for use in broker.uses}
-    assert {str(SOCKET), METRICS, str(RECORD), "/dev/log", "/etc/secsign-gate/pin-account", "/etc/passwd"} <= opened
+    assert {str(SOCKET), METRICS, NOTIFIED, str(RECORD), "/dev/log", "/etc/secsign-gate/pin-account"} <= opened
     assert {use.path for use in broker.uses if use.mode == "x"} == set()
     of_others = {found[2] for use in broker.uses if use.pid == monitor and (found := PROCESS.fullmatch(use.path))}
     assert {"stat", "status"} <= of_others
@@ -123,7 +141,7 @@ def kind_of(path: str) -> str:
     """Return the class of a file by its name."""
     if path.endswith("/"):
         return "dir"
-    if path.endswith(".sock") or path == "/dev/log":
+    if path.endswith(".sock") or path in ("/dev/log", NOTIFIED):
         return "sock_file"
     return "chr_file" if path.startswith("/dev/") else "file"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # As ExecStart has it. trio is there for tests only (selenium's); anyio would load it, and it starts ldconfig.
 PROGRAM = """#!/bin/sh
-exec strace -D -f -y -s 4096 -o {trace} -e trace=file,mmap,bind,connect,socket,pidfd_getfd {more} \
+exec strace -D -f -y -s 4096 -o {trace} -e trace=file,mmap,bind,connect,sendto,socket,pidfd_getfd {more} \
     /opt/secsign-gate/bin/python3 -I -c '
 import sys
 sys.modules["trio"] = None
@@ -103,7 +103,7 @@ def _used(call: str, arguments: str, opened: str) -> list[tuple[str, str]]:
         used.append((opened + folder, "rw" if "O_RDWR" in arguments else "w" if "O_WRONLY" in arguments else "r"))
     elif call == "mmap" and "PROT_EXEC" in arguments:
         used += [(path, "m") for path in re.findall(r"\d+<(/[^>]*)>", arguments)]
-    elif call in {"bind", "connect"}:
+    elif call in {"bind", "connect", "sendto"}:
         used += [(path, "w") for path in _PLACE.findall(arguments)]
     elif call in {"execve", "execveat"}:
         used.append((_path(arguments), "x"))
