@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 _SERVERS = ("sshd", "dropbear", "dropbearmulti")
 _DELETED = " (deleted)"
+_OF_SSHD = "sshd: "
 _TITLE = re.compile(r"sshd: (.*) \[listener\] .*", re.DOTALL)
 _LISTEN = "0A"  # include/net/tcp_states.h
 _LOCAL, _STATE, _INODE = 1, 3, 9  # fields of a line of /proc/net/tcp (proc_pid_net(5))
@@ -63,17 +64,20 @@ def listeners() -> tuple[Listener, ...]:
         name = executable.removesuffix(_DELETED).rpartition("/")[2]
         if name in _SERVERS and _link(f"/proc/{pid}/ns/pid") == ours:
             with suppress(OSError, ValueError):  # it has ended meanwhile
+                arguments = _arguments(Path(f"/proc/{pid}/cmdline").read_bytes())
                 listens_on = _listens_on(pid)
-                if listens_on:
-                    found.append(_listener(pid, executable, listens_on))
+                if listens_on and arguments is not None:
+                    found.append(_listener(pid, executable, arguments, listens_on))
     return tuple(found)
 
 
-def _listener(pid: int, executable: str, listens_on: tuple[tuple[str, int], ...]) -> Listener:
+def _listener(
+    pid: int, executable: str, arguments: tuple[str, ...], listens_on: tuple[tuple[str, int], ...]
+) -> Listener:
     return Listener(
         pid,
         executable.removesuffix(_DELETED),
-        _arguments(Path(f"/proc/{pid}/cmdline").read_bytes()),
+        arguments,
         executable.endswith(_DELETED),
         _started(pid),
         listens_on,
@@ -87,11 +91,16 @@ def _uids(pid: int) -> frozenset[int]:
     return frozenset(int(uid) for line in lines if line.startswith("Uid:") for uid in line.split()[1:])
 
 
-def _arguments(command_line: bytes) -> tuple[str, ...]:
-    """Return the arguments in what /proc/PID/cmdline holds: words ended by NUL each, or a title."""
+def _arguments(command_line: bytes) -> tuple[str, ...] | None:
+    """Return the arguments in what /proc/PID/cmdline holds: words ended by NUL each, or a title.
+
+    None for the title of a session, whose sshd may also listen: for a forwarded port, or for X11.
+    """
     words = os.fsdecode(command_line).rstrip("\0").split("\0")
+    if not words[0].startswith(_OF_SSHD):
+        return tuple(words[1:])
     title = _TITLE.fullmatch(words[0])
-    return tuple(title[1].split()[1:] if title else words[1:])
+    return tuple(title[1].split()[1:]) if title else None
 
 
 def _started(pid: int) -> float:

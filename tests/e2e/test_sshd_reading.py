@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import paramiko
 import pytest
 import sshd as running_sshd
 from hypothesis import given, settings
@@ -13,7 +18,10 @@ from hypothesis import strategies as st
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.sshd_points import account_classes, connections
 from secsign_gate.sshd.config_files import read_config
-from secsign_gate.sshd.program import Sshd, SshdError, find_sshd, started_with
+from secsign_gate.sshd.program import Sshd, SshdError, find_sshd, listeners, started_with
+
+if TYPE_CHECKING:
+    from gate import Gate
 
 WORD = st.text(st.sampled_from("ab \t\"'\\#=,"), min_size=1, max_size=10)
 NAMES = st.sampled_from(["alice", "!alice", "bob", "*", "z*", "!zoe", "operators", "!operators", "kim,"])
@@ -145,3 +153,32 @@ def test_whoever_is_not_root_is_told_in_one_sentence(sshd: Sshd) -> None:
             os._exit(0 if str(error).isprintable() and "\n" not in str(error) else 2)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_session_that_listens_for_a_forwarded_port_is_no_server(gate: Gate, tmp_path: Path) -> None:
+    alice = gate.user("alice")
+    with running_sshd.Sshd(tmp_path / "open", {}) as server:
+        transport = paramiko.Transport((server.address, server.port))
+        with contextlib.closing(transport):
+            transport.connect(username="alice", pkey=paramiko.Ed25519Key.from_private_key_file(str(alice.client.key)))
+            forwarded = transport.request_port_forward("127.0.0.1", 0)
+            ports = {port for one in listeners() for _, port in one.listens_on}
+            own = server.port
+    assert own in ports
+    assert forwarded not in ports
+
+
+def test_what_was_said_to_a_running_sshd_is_read_from_its_title(sshd: Sshd) -> None:
+    write(sshd, "Banner /a")
+    port = running_sshd._free_port("127.0.0.1")
+    options = ("-p", str(port), "-o", "AllowUsers=alice bob", "-o", "ListenAddress=127.0.0.1")
+    command = [running_sshd.SSHD, "-D", "-e", "-f", sshd.configuration, *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any(running_sshd.READY.search(line) for line in process.stderr)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            assert client.recv(4) == b"SSH-"  # by now it has its title
+        (one,) = [one for one in listeners() if one.pid == process.pid]
+        process.kill()
+    assert (one.executable, one.is_roots, one.listens_on) == (running_sshd.SSHD, True, (("127.0.0.1", port),))
+    assert started_with(one.arguments) == (sshd.configuration, options)
