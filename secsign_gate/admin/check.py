@@ -25,6 +25,8 @@ Examples:
   secsign-gate check --account deploy --fingerprint SHA256:... --command uptime
   secsign-gate check --account nagios --client 192.0.2.7 --json
 
+That is all it looks at; `secsign-gate doctor` looks at sshd, the gate's own files and the ID server, too.
+
 Nobody is asked and nothing is changed. Exit status: 0 if all is in order, 78 if not.
 """
 

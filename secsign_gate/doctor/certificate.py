@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which Python's ssl does not name (openssl/x509_vfy.h)
@@ -46,7 +47,7 @@ def context_to_read(encoded: bytes) -> ssl.SSLContext:
     return context
 
 
-def certificate_of(fields: dict[str, object]) -> Certificate | None:
+def certificate_of(fields: Mapping[str, object]) -> Certificate | None:
     """Return what `ssl.SSLSocket.getpeercert()` says, None if it says nothing."""
     not_before, not_after = fields.get("notBefore"), fields.get("notAfter")
     if not isinstance(not_before, str) or not isinstance(not_after, str):

@@ -10,6 +10,7 @@ from secsign_gate.doctor.at_sshd import SshdSeen
 from secsign_gate.doctor.broker import examine_broker
 from secsign_gate.doctor.clock import examine_clock
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
+from secsign_gate.doctor.exemptions import examine_credentials, examine_exemptions
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_program import examine_program
 from secsign_gate.doctor.homes import examine_homes, examine_way_out
@@ -86,6 +87,8 @@ def gate_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
             if program.config not in ("", orders.settings.path)
         ]
         findings += examine_record(orders.settings)
+        embedded = any(program.config for program in seen.programs)
+        findings += examine_credentials(orders.settings, embedded=embedded)
     return tuple(dict.fromkeys(findings))
 
 
@@ -95,11 +98,12 @@ def _other_orders(theirs: str, ours: str) -> Finding:
 
 
 def broker_findings(orders: Orders, found: DaemonFound | None, seen: SshdSeen) -> tuple[Finding, ...]:
-    """Judge the daemon."""
+    """Judge the daemon, and whom a broker lets in unasked."""
     if orders.settings is None or found is None:
         return (_no_orders("who the daemon is, and where it listens"),)
     sockets = frozenset(program.broker for program in seen.programs if program.broker)
-    return examine_broker(orders.settings, found, None if seen.fault else sockets)
+    daemon = examine_broker(orders.settings, found, None if seen.fault else sockets)
+    return (*daemon, *examine_exemptions(orders.settings))
 
 
 def id_server_findings(orders: Orders, secsign_id: SecSignId = _SOMEBODY) -> tuple[Finding, ...]:

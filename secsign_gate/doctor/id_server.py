@@ -53,26 +53,27 @@ async def examine_id_servers(settings: "IdServerSettings", secsign_id: SecSignId
 
 
 async def _examine(settings: "IdServerSettings", url: str, secsign_id: SecSignId, *, fallback: bool) -> IdServerSeen:
-    bad, why = (Status.WEAK, _WHY_FALLBACK) if fallback else (Status.BROKEN, _WHY)
+    findings = []
     try:
         address = address_of(url)
         proxy = None if settings.proxy is None else proxy_address(settings.proxy)
-        findings = [await _connection(settings, address, proxy, bad)]
-        if findings[0].status is Status.CLOSED:
-            secured = await _certificate(settings, address, proxy, bad)
-            findings.append(secured)
-            if secured.status not in (Status.BROKEN, bad):
-                findings += await _conversation(settings, url, secsign_id, bad)
+        findings.append(await _connection(settings, address, proxy))
+        if not _is_broken(findings):
+            findings += await _certificate(settings, address, proxy)
+        if not _is_broken(findings):
+            findings += await _conversation(settings, url, secsign_id)
     except IdServerUnreachable as error:
-        findings = [_failed(str(error), bad)]
-    explained = tuple(
-        finding if finding.why or finding.status in (Status.CLOSED, Status.NOTE) else finding._replace(why=why)
-        for finding in findings
-    )
-    return IdServerSeen(url, all(finding.status not in (Status.BROKEN, bad) for finding in explained), explained)
+        findings.append(_failed(str(error)))
+    bad, why = (Status.WEAK, _WHY_FALLBACK) if fallback else (Status.BROKEN, _WHY)
+    told = [one._replace(status=bad, why=why) if one.status is Status.BROKEN else one for one in findings]
+    return IdServerSeen(url, not _is_broken(findings), tuple(told))
 
 
-async def _connection(settings: "IdServerSettings", address: Address, proxy: Address | None, bad: Status) -> Finding:
+def _is_broken(findings: list[Finding]) -> bool:
+    return any(finding.status is Status.BROKEN for finding in findings)
+
+
+async def _connection(settings: "IdServerSettings", address: Address, proxy: Address | None) -> Finding:
     """Resolve the name and connect by TCP, to the proxy where there is one."""
     nearest = proxy or address
     journey = Journey(str(address), str(proxy or ""))
@@ -84,38 +85,46 @@ async def _connection(settings: "IdServerSettings", address: Address, proxy: Add
             stream = await connect_tcp(nearest.host, nearest.port)
             took = loop.time() - began
     except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError
-        return _failed(str(journey.ended_by(error)), bad)
+        return _failed(str(journey.ended_by(error)))
     stream.close()
     numbers = ", ".join(dict.fromkeys(str(one[4][0]) for one in found))
     who = f"the proxy {proxy}" if proxy is not None else f"the ID server {address}"
     return Finding(Status.CLOSED, "", "", f"{who} is at {numbers} and takes connections ({took * 1000:.0f} ms)")
 
 
-async def _certificate(settings: "IdServerSettings", address: Address, proxy: Address | None, bad: Status) -> Finding:
+async def _certificate(settings: "IdServerSettings", address: Address, proxy: Address | None) -> list[Finding]:
     """Speak TLS as a login would; where that fails, look at the certificate to say why."""
     journey = Journey(str(address), str(proxy or ""))
+    context = tls_context(settings.ca_file)
     try:
-        stream = await open_stream(address, proxy, settings.connect_seconds, tls_context(settings.ca_file), journey)
+        stream = await open_stream(address, proxy, settings.connect_seconds, context, journey)
     except ssl.SSLCertVerificationError as error:
         seen = await _seen_certificate(settings, address, proxy)
         if seen is None:
-            return _failed(str(journey.ended_by(error)), bad)
+            return [_failed(str(journey.ended_by(error)))]
         what, mend = what_is_wrong(seen, address.host, error.verify_message, time.time())
-        return Finding(bad, "", "", f"the certificate of the ID server {address} is not accepted: {what}", mend=mend)
-    except IdServerUnreachable:
-        raise
+        what = f"the certificate of the ID server {address} is not accepted: {what}"
+        return [Finding(Status.BROKEN, "", "", what, mend=mend)]
     except Exception as error:  # noqa: BLE001 - journey.py says of whatever it is what it means
-        return _failed(str(journey.ended_by(error)), bad)
+        return [_failed(str(journey.ended_by(error)))]
     _, fields = stream.certificate()
     stream.close()
     certificate = certificate_of(fields)
     if certificate is None:
-        return Finding(Status.UNKNOWN, "", "", f"the ID server {address} shows no certificate that can be read")
+        return [Finding(Status.UNKNOWN, "", "", f"the ID server {address} shows no certificate that can be read")]
+    findings = [_until_when(f"the certificate of the ID server {address}", certificate, "renew it on the ID server")]
+    authorities = [certificate_of(fields) for fields in context.get_ca_certs()] if settings.ca_file is not None else []
+    last = max(filter(None, authorities), key=lambda one: one.not_after, default=None)
+    if last is not None:
+        findings.append(_until_when(f"the authority in {settings.ca_file}", last, "put the next one beside it in time"))
+    return findings
+
+
+def _until_when(whose: str, certificate: Certificate, mend: str) -> Finding:
     days = certificate.days_left(time.time())
-    what = f"the certificate of the ID server {address} is good until {certificate.last_day}, {days} days"
+    what = f"{whose} is good until {certificate.last_day}, {days} days"
     if days < _SOON:
-        why = "when it has ended, nobody who needs an approval is let in"
-        return Finding(Status.WEAK, "", "", what, why, "renew it on the ID server")
+        return Finding(Status.WEAK, "", "", what, "when it has ended, nobody who needs an approval is let in", mend)
     return Finding(Status.CLOSED, "", "", what)
 
 
@@ -137,7 +146,7 @@ async def _seen_certificate(
     return certificate_of(fields)
 
 
-async def _conversation(settings: "IdServerSettings", url: str, secsign_id: SecSignId, bad: Status) -> list[Finding]:
+async def _conversation(settings: "IdServerSettings", url: str, secsign_id: SecSignId) -> list[Finding]:
     """Ask for the state of an auth session that does not exist, twice: the second time tells the round trip."""
     dialect, transport = dialect_of(settings), Transport(settings, lambda *_: None)
     nobodys = AuthSession(_NOBODYS_ID, secsign_id, _NOBODYS_REQUEST, url, None)
@@ -148,7 +157,7 @@ async def _conversation(settings: "IdServerSettings", url: str, secsign_id: SecS
         reply = await transport.exchange(url, Kind.LOOK, dialect.look(nobodys))
         took = loop.time() - began
     except IdServerUnreachable as error:
-        return [_failed(str(error), bad)]
+        return [_failed(str(error))]
     finally:
         await transport.aclose()
     fault: IdServerError | None = None
@@ -156,13 +165,10 @@ async def _conversation(settings: "IdServerSettings", url: str, secsign_id: SecS
         dialect.state(reply, nobodys)
     except IdServerError as error:
         fault = error
-    answer = judged(fault, settings, took)
-    if answer.status is Status.BROKEN:
-        answer = answer._replace(status=bad)
-    return [answer, skew(reply.date, asked_at + took / 2, reply.server)]
+    return [judged(fault, settings, took), skew(reply.date, asked_at + took / 2, reply.server)]
 
 
-def _failed(sentence: str, status: Status) -> Finding:
+def _failed(sentence: str) -> Finding:
     """Return the finding for a fault's sentence: what happened, and after the last semicolon what to do."""
     what, _, mend = sentence.rpartition("; ")
-    return Finding(status, "", "", what or mend, mend=mend if what else "")
+    return Finding(Status.BROKEN, "", "", what or mend, mend=mend if what else "")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from secsign_gate.config import Settings
@@ -51,8 +52,14 @@ async def push_once(settings: Settings, request: PushRequest, tell: Told) -> Pus
 async def _pushed(server: IdServer, wait_seconds: int, request: PushRequest, tell: Told) -> PushEnd:
     clock = asyncio.get_running_loop().time
     began = clock()
+    opening = asyncio.create_task(server.open(request))
     try:
-        auth_session = await server.open(request)
+        # Not stopped once it may be on its way: only its answer tells what to withdraw.
+        auth_session = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with suppress(IdServerError):
+            await _taken_off(server, opened(await opening, request.secsign_id, clock(), wait_seconds))
+        raise
     except IdServerError as error:
         verdict = refusal_for(error)
         tell(verdict.detail, clock() - began)

@@ -197,3 +197,16 @@ def test_a_strict_server_takes_the_question_for_a_good_one(simulator: RunningSim
     """It counts parameters and checks formats; what it says is that there is no such auth session."""
     seen(settings_for(dialect, simulator.url, simulator.ca_file))
     assert {entry["kind"] for entry in simulator.log()} == {"state"}
+
+
+def test_a_fallback_with_a_weakness_still_answers(settings: IdServerSettings, tls: TlsFiles) -> None:
+    """Its clock is wrong, which is weak, and so is all that is wrong with a fallback; but it could be asked."""
+    body = b'{"error":400}' if settings.dialect == "rest" else b"error=400"
+    status = b"400 Bad Request" if settings.dialect == "rest" else b"200 OK"
+    answer = b"HTTP/1.1 %s\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n%s" % (
+        status, len(body), body,
+    )  # fmt: skip
+    with TlsServer(tls.server_file, ByScript(answer, answer)).running() as url:
+        _, spare = seen(settings._replace(fallback_url=url, url=url, ca_file=str(tls.ca_file)))
+    assert spare.answers
+    assert Status.WEAK in {finding.status for finding in spare.findings}

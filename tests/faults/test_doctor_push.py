@@ -113,6 +113,23 @@ def test_interrupted_it_is_withdrawn(settings: Settings, simulator: RunningSimul
     assert disposed(simulator, user) == ["cancel"]
 
 
+def test_interrupted_before_the_server_has_answered_it_is_withdrawn_too(
+    settings: Settings, simulator: RunningSimulator, user: str
+) -> None:
+    simulator.faults("late", on="create", milliseconds=500)
+
+    async def interrupted() -> None:
+        push = asyncio.create_task(push_once(settings, request_for_test(SOMEBODY, SecSignId(user)), lambda *_: None))
+        while not await asyncio.to_thread(disposed, simulator, user):  # the server has made it, and not said so yet
+            pass
+        push.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await push
+
+    asyncio.run(interrupted())
+    assert disposed(simulator, user) == ["cancel"]
+
+
 def test_what_cannot_be_withdrawn_is_said(settings: Settings, simulator: RunningSimulator, user: str) -> None:
     simulator.faults("status", on="cancel", status=503)
     _, told = pushed(settings, user)
