@@ -5,6 +5,8 @@ from pathlib import Path
 
 from secsign_gate.doctor.accounts import accounts_with_shells
 from secsign_gate.doctor.sshd_files import Files
+from secsign_gate.doctor.sshd_host import pam_service
+from secsign_gate.doctor.sshd_judge import may_log_in
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
 from secsign_gate.doctor.sshd_session import Connection, Host, Session
 from secsign_gate.sshd.config_files import Configuration, included_by, read_config
@@ -74,8 +76,9 @@ def _fault_of(listener: Listener) -> str:
         port = listener.listens_on[0][1]
         for alike in classes[:_MOST_QUESTIONS]:
             effective = sshd.effective(alike[0].name, OUTSIDE, OUTSIDE, local_port=port)
-            session = Session(alike[0], Connection(OUTSIDE, OUTSIDE, "", port), effective, Host(sshd.version))
-            if not session.is_gated:
+            pam = tuple(pam_service(effective.value("pamservicename") or "sshd"))
+            session = Session(alike[0], Connection(OUTSIDE, OUTSIDE, "", port), effective, Host(sshd.version, pam=pam))
+            if may_log_in(session) and not session.is_gated:
                 return f"there is no gate before {', '.join(one.name for one in alike[:3])}"
     except SshdError as error:
         return str(error)

@@ -13,6 +13,7 @@ GATE_LINE = (
 )
 # The last ones are restricted shells: they know no exec, and run nothing by its path.
 _STARTS_NO_GATE = NO_SHELLS | {"git-shell", "rssh", "scponly", "rbash", "rksh", "rksh93", "rzsh"}
+_WHERE = "write it below Match all in 00-secsign-gate.conf"
 
 
 def _forced(session: Session) -> str:
@@ -121,7 +122,7 @@ def _chroot(session: Session) -> Iterator[Hole]:
 def _subsystem(session: Session) -> Iterator[Hole]:
     subsystems = [value.partition(" ")[0] for value in session.effective.values("subsystem")]
     if not session.is_gated and subsystems:
-        yield Hole(Status.OPEN, f"there is {_forced(session)} before {', '.join(subsystems)}", "", GATE_LINE)
+        yield Hole(Status.OPEN, f"there is {_forced(session)} before {', '.join(subsystems)}", _WHERE, GATE_LINE)
 
 
 def _no_sftp(session: Session) -> Iterator[Hole]:
@@ -167,7 +168,7 @@ RULES = (
     Rule("root-login", _root, ungated=True),
     Rule("root-login", _forced_commands_only),
     Rule("chroot", _chroot, ungated=True),
-    Rule("chroot", _chroot, after_pam=False),
+    Rule("chroot", _chroot),
     Rule("subsystem", _subsystem),
     Rule("", _no_sftp, after_pam=True),
     Rule("gate-tampering", _tampering),
