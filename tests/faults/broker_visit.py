@@ -132,11 +132,14 @@ class Visit:
         self.id_server = id_server
         self.records = records
 
-    async def begin(self, question: wire.Ask | None = QUESTION) -> None:
+    async def begin(self, question: wire.Ask | wire.AskForPam | None = QUESTION, uid: int | None = None) -> None:
+        """Connect and ask. `uid` is whose the door is to the kernel, ours if it is not given."""
         ours, theirs = socket.socketpair()
         self.reader, self.writer = await asyncio.open_unix_connection(sock=ours)
         self.door = Door(theirs)
-        self.serving = asyncio.create_task(serve(self.door, Peer(0, os.getuid(), None), self.world))
+        self.serving = asyncio.create_task(
+            serve(self.door, Peer(0, os.getuid() if uid is None else uid, None), self.world)
+        )
         if question is not None:
             self.say(question)
 
@@ -151,6 +154,12 @@ class Visit:
         while not isinstance(message := await self.hear(), wire.Answer):
             pass
         return message
+
+    async def leave(self) -> None:
+        """Go, and wait until the broker has noticed."""
+        self.writer.close()
+        await self.serving
+        await self.door.close()
 
     async def end(self) -> None:
         """Wait until the broker has done all that this visit gave it to do."""
