@@ -32,11 +32,7 @@ class Peer(NamedTuple):
 
     def is_there(self) -> bool:
         """Tell whether the process has not ended."""
-        if self.pidfd is None:
-            return False
-        poll = select.poll()  # a descriptor may be beyond what select(2) takes
-        poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
+        return self.pidfd is not None and not _has_ended(self.pidfd)
 
     def close(self) -> None:
         """Let go of the process. Once."""
@@ -71,6 +67,8 @@ def watch_end(sshd: SshdProcess, ended: Callable[[], None]) -> Callable[[], None
     """Call `ended` once, from the running event loop, when `sshd` ends. Return a function that stops the watch.
 
     Calls `ended` before it returns if `sshd` has ended, if another process has its pid, or if it cannot be watched.
+    Where /proc hides it (hidepid), whoever has its pid is taken for it. If that is another one, `ended` is called late;
+    what is remembered meanwhile stands under the start time, and so is of use to nobody.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -91,11 +89,18 @@ def watch_end(sshd: SshdProcess, ended: Callable[[], None]) -> Callable[[], None
         ended()
 
     # In this order: the descriptor stays with one process, and this is the one that was proven.
-    if _start_time(sshd.pid) != sshd.start_time:
-        over()
-    else:
+    found = _start_time(sshd.pid)
+    if found == sshd.start_time or (found is None and not _has_ended(pidfd)):
         loop.add_reader(pidfd, over)
+    else:
+        over()
     return stop
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()  # a descriptor may be beyond what select(2) takes
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _start_time(pid: int) -> int | None:
