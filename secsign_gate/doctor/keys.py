@@ -4,8 +4,6 @@ import os
 import pwd
 import stat
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from secsign_gate.core.authorized_keys import KeyLine, KeyLineError, parse_key_line
@@ -15,9 +13,9 @@ from secsign_gate.core.public_key import fingerprint
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_program import told
 from secsign_gate.doctor.ownership import Fault, private_group, way_to
+from secsign_gate.doctor.shadow import shadow_entry
 from secsign_gate.sshd.effective import Effective
 
-_SHADOW = Path("/etc/shadow")
 _MOST_PIECES = 8  # of a mebibyte, as doors/key_lines.py
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -90,17 +88,12 @@ def may_log_in(account: Account, effective: Effective) -> bool:
 
 
 def _has_password(name: str) -> bool:
-    """Look into shadow(5), where what no password becomes begins with `!` or `*`. Who is not there may have one."""
+    """Tell whether some password of the account could be right. Who is not in shadow(5) may have one elsewhere."""
     try:
-        return not _hashes().get(name, "").startswith(("!", "*"))
+        entry = shadow_entry(name)
     except OSError:
         return True
-
-
-@cache
-def _hashes() -> dict[str, str]:
-    lines = _SHADOW.read_text("utf-8", "surrogateescape").splitlines()
-    return {fields[0]: fields[1] for fields in (line.split(":") for line in lines) if len(fields) > 1}
+    return entry is None or entry.takes_a_password
 
 
 def examine_key_files(account: Account, effective: Effective) -> list[Finding]:

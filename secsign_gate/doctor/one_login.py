@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.keys import KeysFound, asks_elsewhere
 from secsign_gate.doctor.orders import broken_by
 from secsign_gate.doctor.rehearsal import Described, rehearse
+from secsign_gate.doctor.shadow import shadow_entry
 from secsign_gate.errors import ConfigError, GateError
 
 _MOST = 5  # keys told one by one
@@ -78,8 +80,8 @@ def examine_gate_before(one: AtSshd) -> Finding:
     return Finding(Status.CLOSED, "", name, f"the gate is the ForceCommand of {name}, and asks {whom}")
 
 
-def examine_keys(one: AtSshd, found: KeysFound) -> list[Finding]:
-    """Tell which keys it can log in with, and which of them are restricted."""
+def examine_keys(one: AtSshd, found: KeysFound, now: float) -> list[Finding]:
+    """Tell which keys it can log in with, and which of them are restricted. `now` in seconds since 1970."""
     name, effective = one.account.name, one.effective
     findings = [Finding(Status.WEAK, "", name, f"sshd passes over {place}") for place in found.unread[:_MOST]]
     findings += [Finding(Status.UNKNOWN, "", name, f"{place} cannot be read") for place in found.unreadable]
@@ -93,18 +95,55 @@ def examine_keys(one: AtSshd, found: KeysFound) -> list[Finding]:
     keys = "1 key" if len(found.lines) == 1 else f"{len(found.lines)} keys"
     more = ", and sshd asks a command or an authority for others" if elsewhere else ""
     findings.append(Finding(Status.CLOSED, "", name, f"{name} has {keys}{more}"))
-    restricted = [line for line in found.lines if line.options.force_command is not None]
-    return [*findings, *(_restricted(name, line) for line in restricted[:_MOST])]
+    told = [finding for line in found.lines for finding in _restrictions(name, line, now)]
+    if found.lines and all(_has_ended(line, now) for line in found.lines) and not elsewhere:
+        findings.append(_broken(one.account, f"no key of {name} is valid any more", "it cannot log in", "add another"))
+    return [*findings, *told[: 2 * _MOST]]
 
 
-def _restricted(name: str, line: KeyLine) -> Finding:
-    command = display_text(line.options.force_command or b"", 80)
-    return Finding(
-        Status.NOTE,
-        "restricted-key",
-        name,
-        f"the key {fingerprint(line.blob)} runs `{command}` only, also behind the gate",
-    )
+def _has_ended(line: KeyLine, now: float) -> bool:
+    return any(expiry.seconds < now for expiry in line.options.expiries)
+
+
+def _restrictions(name: str, line: KeyLine, now: float) -> list[Finding]:
+    """Tell what one key may do, from where and until when, if that is not all."""
+    key, options = fingerprint(line.blob), line.options
+    findings = []
+    if options.force_command is not None:
+        what = f"the key {key} runs `{display_text(options.force_command, 80)}` only, also behind the gate"
+        findings.append(Finding(Status.NOTE, "restricted-key", name, what))
+    if options.from_list is not None:
+        what = f"the key {key} is taken from {display_text(options.from_list, 80)} only"
+        findings.append(Finding(Status.NOTE, "", name, what))
+    ends = min((expiry.seconds for expiry in options.expiries), default=None)
+    if ends is not None:
+        day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+        status, word = (Status.WEAK, "ended") if ends < now else (Status.NOTE, "ends")
+        findings.append(Finding(status, "", name, f"the key {key} {word} on {day}"))
+    return findings
+
+
+def examine_shadow(one: AtSshd, now: float) -> list[Finding]:
+    """Judge what shadow(5) says of the account, as PAM and sshd would."""
+    account = one.account
+    try:
+        entry = shadow_entry(account.name)
+    except OSError:
+        what = f"whether {account.name} is locked or has ended is not known"
+        return [Finding(Status.UNKNOWN, "", account.name, what, "", "run this as root")]
+    if entry is None:
+        return []
+    findings = []
+    if entry.expires_at is not None and entry.expires_at <= now:
+        day = time.strftime("%Y-%m-%d", time.gmtime(entry.expires_at))
+        what = f"the account {account.name} ended on {day}"
+        line = f"chage --expiredate -1 {account.name}"
+        findings.append(_broken(account, what, "PAM and sshd refuse it", "let it go on, if that is meant", line))
+    if entry.is_locked and not one.effective.is_on("usepam"):
+        what = f"the password of {account.name} is locked, and sshd goes without PAM"
+        line = f"usermod --password '*' {account.name}"
+        findings.append(_broken(account, what, "sshd refuses even its key then", "give it a `*` for a password", line))
+    return findings
 
 
 def examine_orders_as(one: AtSshd) -> list[Finding]:

@@ -1,5 +1,6 @@
 """One account's login from sshd to the phone, each station in turn."""
 
+import time
 from typing import Any, NamedTuple
 
 from secsign_gate.config import Settings
@@ -66,7 +67,7 @@ def examine_login(asked: Asked, *, id_servers: bool = True) -> Walk:
 def _sshd(seen: SshdSeen, one: AtSshd | None, orders: Orders) -> tuple[Finding, ...]:
     if one is None:
         return way_in_findings(seen, orders.settings)
-    found = keys_of(one.account, one.effective)
+    found, now = keys_of(one.account, one.effective), time.time()
     # What is closed is the whole host's business; here it would hide the steps.
     judged = [
         finding
@@ -78,7 +79,8 @@ def _sshd(seen: SshdSeen, one: AtSshd | None, orders: Orders) -> tuple[Finding, 
         before = before._replace(status=Status.NOTE, why="", mend="", line="")  # they say why, and how to mend it
     return (
         before,
-        *one_login.examine_keys(one, found),
+        *one_login.examine_shadow(one, now),
+        *one_login.examine_keys(one, found, now),
         *examine_key_files(one.account, one.effective),
         *judged,
     )

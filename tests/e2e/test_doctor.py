@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -339,6 +340,30 @@ class TestOneLogin:
         gate.user("alice", secsign_id="alice", key_options='command="/bin/date"')
         found = the_one(findings(gate, "--user", "alice"), "runs `/bin/date` only")
         assert (found["status"], found["bypass"]) == ("note", "restricted-key")
+
+    def test_keys_with_an_end_and_a_place(self, gate: Gate) -> None:
+        gate.user("alice", secsign_id="alice", key_options='from="192.0.2.*",expiry-time="20991231Z"')
+        found = findings(gate, "--user", "alice")
+        assert the_one(found, "is taken from 192.0.2.* only")["status"] == "note"
+        assert the_one(found, "ends on 2099-12-31")["status"] == "note"
+
+    def test_a_key_that_has_ended(self, gate: Gate) -> None:
+        gate.user("alice", secsign_id="alice", key_options='expiry-time="20200101Z"')
+        found = findings(gate, "--user", "alice")
+        assert the_one(found, "ended on 2020-01-01")["status"] == "weak"
+        assert the_one(found, "no key of alice is valid any more")["status"] == "broken"
+
+    def test_an_account_that_has_ended_or_is_locked(self, gate: Gate, alice: Person) -> None:
+        gate.use_pam = False
+        shadow = Path("/etc/shadow")
+        before = shadow.read_text()
+        try:
+            shadow.write_text(re.sub(r"(?m)^alice:.*$", "alice:!:19000:0:99999:7::18262:", before))
+            found = findings(gate, "--user", alice.account)
+        finally:
+            shadow.write_text(before)
+        assert the_one(found, "the account alice ended on 2020-01-01")["status"] == "broken"
+        assert the_one(found, "the password of alice is locked")["line"] == "usermod --password '*' alice"
 
     def test_a_line_that_sshd_passes_over(self, gate: Gate, alice: Person) -> None:
         alice.write(".ssh/authorized_keys", "comand=x ssh-ed25519 AAAA\n", append=True)

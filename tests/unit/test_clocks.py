@@ -30,6 +30,8 @@ WHY = {
     ("admin/status_text.py", "localtime"): "shows when",
     ("doctor/daemon_found.py", "localtime"): "shows when",
     ("doctor/certificate.py", "gmtime"): "shows until when",
+    ("doctor/one_login.py", "gmtime"): "shows until when",
+    ("doctor/walk.py", "time"): "the expiry of keys and accounts",
     ("doctor/id_server.py", "time"): "is compared with what a certificate, and a server, say",
     ("sshd/running.py", "time"): "when a server started, to be compared with when its files were changed",
     ("sshd/running.py", "clock_gettime"): "CLOCK_BOOTTIME, from which the kernel counts when a process started",
