@@ -21,8 +21,8 @@ def does_the_gate_ask(
     The answer's `seen` is ASKED if the gate asked the phone (which withdraws the push, for we have left), RAN if the
     command ran and nobody was asked, REFUSED with the gate's sentence in `words`, ENDED or SILENT if it was neither.
     `seconds` bounds each step of the login, `session_seconds` the wait for the session's first sign. Raises
-    HostKeyRefused, LoginRefused, LoginWaits if sshd lets nobody in yet (a PAM door asks the phone first), and ProbeError
-    if there is no SSH server that answers.
+    HostKeyRefused, LoginRefused, LoginWaits if sshd lets nobody in yet (a PAM door asks first), and ProbeError if
+    there is no SSH server that answers.
     """
     with connect(place, host_keys, seconds=seconds) as connection:
         connection.log_in(place.account, identities)

@@ -162,12 +162,11 @@ class Situation:
             self._pending.append(channel)  # one is enough to keep the push; sshd allows few sessions (MaxSessions)
         else:
             self._close([channel])
-            if not together:
-                self.withdrawn(heard)
+            self.withdrawn(heard)
 
     def withdrawn(self, heard: Heard) -> None:
-        """Wait until a gate that was left while it asked has withdrawn its push."""
-        if heard.seen in (Seen.ASKED, Seen.SILENT):
+        """Wait until a gate that was left while it asked has withdrawn its push; a daemon needs no help with that."""
+        if heard.seen in (Seen.ASKED, Seen.SILENT) and not self.wishes.at_once:
             time.sleep(_WITHDRAWAL)
 
     def make_pending(self) -> None:
@@ -183,9 +182,7 @@ class Situation:
 
     def let_go(self) -> None:
         """Close the sessions that are pending; the gate then withdraws its push."""
-        if self._pending:
-            self._close(self._pending)
-            time.sleep(_WITHDRAWAL)
+        self._close(self._pending)
         self._pending = []
 
     def _close(self, channels: list[Channel]) -> None:

@@ -186,6 +186,7 @@ def test_killed_the_next_one_puts_it_back(gate: Gate, planting: tuple[Person, su
     assert not is_as_it_was(alice)
     run = probe(alice, gate.sshd, "--only", "tunnel")
     assert is_as_it_was(alice)
+    assert not list(Path("/tmp").glob("secsign-gate-probe-*"))
     assert "put back what an earlier probe" in run.stderr
 
 

@@ -61,7 +61,7 @@ def forged_variables(situation: Situation) -> Outcome:
 
     def begin(channel: Channel, marker: Marker) -> None:
         _set(channel, "SSH_TTY", str(marker.first).encode())
-        channel.request("exec", ssh_string(f"""expr "$SSH_TTY" '*' {marker.second}""".encode()))
+        channel.request("exec", ssh_string(f"sh -c 'echo $((SSH_TTY*{marker.second}))'".encode()))
 
     heard = situation.ask_for(begin)
     return through(f"{what}; a command found the forged SSH_TTY") if heard.seen is Seen.RAN else agreed(what)

@@ -65,7 +65,7 @@ def odd_orders(situation: Situation) -> Outcome:
 
     def begin(channel: Channel, marker: Marker) -> None:
         # after eow (PROTOCOL 2.1) sshd passes on no output, but what is complained about
-        words = ssh_string(f'sh -c "{marker.command} >&2"'.encode())
+        words = ssh_string(f"sh -c 'echo {marker.arithmetic} >&2'".encode())
         channel.send(marker.command.encode() + b"\n")  # before there is anybody to read it
         for name, payload in (
             ("window-change", _WINDOW),

@@ -11,7 +11,7 @@ from pathlib import Path
 from secsign_gate.probe.attempts.environment import LOADER_OBEYS, MISSING_LIBRARY
 from secsign_gate.probe.marker import Marker, new_marker
 from secsign_gate.probe.outcome import Outcome, held, through, unknown
-from secsign_gate.probe.plant import HEADER, acting_as, planted, why_not
+from secsign_gate.probe.plant import EVIDENCE, HEADER, acting_as, planted, why_not
 from secsign_gate.probe.session import Heard
 from secsign_gate.probe.situation import Situation, run_command
 
@@ -149,7 +149,7 @@ def _not_here(situation: Situation) -> Outcome | None:
 def _evidence(account: str) -> Iterator[Evidence]:
     """Make a folder that the account, and nobody else but root, may write to; remove it after."""
     with acting_as(account):
-        folder = Path(tempfile.mkdtemp(prefix="secsign-gate-probe-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=EVIDENCE, dir="/tmp"))
     try:
         yield Evidence(folder)
     finally:
