@@ -29,7 +29,7 @@ Options, before ACCOUNT:
 \b
 Examples:
   secsign-gate authorized-keys deploy $(cut -d' ' -f1,2 alice.pub) -
-  secsign-gate authorized-keys --registry ./registry.new deploy $(cut -d' ' -f1,2 alice.pub) -
+  secsign-gate authorized-keys --registry $PWD/registry.new deploy $(cut -d' ' -f1,2 alice.pub) -
 
 \b
 Exit status:
