@@ -47,7 +47,7 @@ def main() -> "NoReturn":
     try:
         _require_a_safe_start()
         line = CommandLine(sys.argv[1:])
-        stream = _knock(line.broker) if line.broker else None
+        stream = knock(line.broker) if line.broker else None
         from secsign_gate.doors.claim import (  # noqa: PLC0415 - not earlier
             FIRST_WORD,
             ask,
@@ -158,7 +158,7 @@ def _require_a_safe_start() -> None:
         raise ClaimError("standard input, output or error is closed") from None
 
 
-def _knock(path: str) -> "_socket.socket":
+def knock(path: str) -> "_socket.socket":
     """Connect to the daemon at `path`. Raises BrokerUnavailable, also if the socket may not be root's."""
     try:
         _require_a_socket_of_roots(path)

@@ -22,7 +22,7 @@ import sys
 from select import POLLIN, poll
 from time import monotonic
 
-from secsign_gate.doors import _knock
+from secsign_gate.doors import knock
 from secsign_gate.errors import BrokerUnavailable, ClaimError, ConfigError, Problem, WireError
 from secsign_gate.wire import Answer, AskForPam, Left, Progress
 
@@ -71,7 +71,7 @@ def _answer() -> Answer:
     heard_at_once = line.say_before
     if not question.ssh_connection:
         heard_at_once |= _speaks_on(question.terminal)
-    stream = _knock(line.broker)
+    stream = knock(line.broker)
     stream.settimeout(_FIRST_WORD)
     try:
         stream.sendall(question.encode())

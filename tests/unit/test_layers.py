@@ -181,7 +181,7 @@ def loaded_to_obey(*said):
         "import secsign_gate.doors\n"
         "ours, theirs = sys.modules['_socket'].socketpair()\n"
         f"theirs.sendall({words!r})\n"
-        "secsign_gate.doors._knock = lambda _: ours\n"
+        "secsign_gate.doors.knock = lambda _: ours\n"
         "sys.argv[1:] = ['--broker', '/the/socket']\n"
         "def execve(*_):\n"
         "    print(*sorted(set(sys.modules) - before), flush=True)\n"
@@ -263,6 +263,19 @@ def test_a_door_is_told_yes_in_one_place():
                     and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
                 ]
     assert told == ["broker/case.py"]
+
+
+def test_pam_is_told_yes_in_one_place():
+    told = [
+        str(path.relative_to(PACKAGE))
+        for path in files()
+        if place(path) == "doors"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") in {"_exit", "exit"}
+        and [getattr(argument, "value", None) for argument in node.args] == [0]
+    ]
+    assert told == ["doors/pam.py"]
 
 
 EXECS = {f"exec{kind}" for kind in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")}
