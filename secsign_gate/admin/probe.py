@@ -3,6 +3,7 @@
 import getpass
 import json
 import signal
+import sys
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
@@ -184,7 +185,16 @@ def _probe(wishes: Wishes, attempts: list[Attempt]) -> Whole:
             times = "once" if pushes == 1 else f"up to {pushes} times"
             click.echo(f"The phone may be asked {times}: accept nothing; each request is withdrawn at once.", err=True)
 
-    results = list(run(wishes, attempts, started))
+    running = run(wishes, attempts, started)
+    results = [next(running)]
+    if sys.stderr.isatty():
+        with click.progressbar(length=len(attempts), label="attempts", show_eta=False, file=sys.stderr) as bar:
+            bar.update(1)
+            for result in running:
+                results.append(result)
+                bar.update(1)
+    else:
+        results += running
     host_key, server, name = facts
     return Whole(str(wishes.place), host_key, server, name, results)
 

@@ -156,6 +156,15 @@ def test_it_is_found_open_and_then_closed(gate: Gate, alice: Person, tmp_path: P
         assert outcome.status is HELD, outcome.what
 
 
+def test_an_account_without_a_shell_is_a_way_through_all_the_same(gate: Gate, alice: Person, tmp_path: Path) -> None:
+    gate.user("carol").write(".ssh/authorized_keys", f"{alice.client.public_key}\n")  # her shell is nologin
+    with Sshd(tmp_path / "open", {"50-careless.conf": FOR_ALICE + "    DisableForwarding yes\n"}) as server:
+        outcome = outcomes(wishes_of(alice, server, also_users=("carol",)), "ungated-account")["ungated-account"]
+    assert outcome.status is THROUGH
+    assert outcome.what.startswith("carol: 4")
+    assert "SSH-2.0-OpenSSH" in outcome.what
+
+
 def test_every_attempt_has_a_hole() -> None:
     assert set(HOLES) | FOUND_ELSEWHERE == set(ATTEMPTS)
 

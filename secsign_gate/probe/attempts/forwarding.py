@@ -40,13 +40,18 @@ def is_refused(situation: Situation) -> bool:
 
 def local_forwarding(situation: Situation) -> Outcome:
     """`ssh -L`: bytes of a service that the host can reach."""
+    return forwards(situation, situation.connection)
+
+
+def forwards(situation: Situation, connection: Connection) -> Outcome:
+    """Return whether a connection reaches what the host can reach."""
 
     def use(channel: Channel, name: str) -> Outcome:
         if channel.wait(lambda: bool(channel.data), _SECONDS):
             return through(f"{len(channel.data)} bytes came from {name}: {printable(channel.data, 60)}")
         return agreed(f"sshd connected to {name}, which said nothing")
 
-    return _each(situation, use)
+    return _each(situation, connection, use)
 
 
 def stdio_forwarding(situation: Situation) -> Outcome:
@@ -58,7 +63,7 @@ def stdio_forwarding(situation: Situation) -> Outcome:
             return through(f"an SSH server answered at {name}, by way of this host")
         return agreed(f"sshd connected to {name}, where no SSH server answered")
 
-    return _each(situation, use)
+    return _each(situation, situation.connection, use)
 
 
 def dynamic_forwarding(situation: Situation) -> Outcome:
@@ -79,11 +84,11 @@ def dynamic_forwarding(situation: Situation) -> Outcome:
     return worst(outcomes, held("the proxy reached nothing"))
 
 
-def _each(situation: Situation, use: Callable[[Channel, str], Outcome]) -> Outcome:
+def _each(situation: Situation, connection: Connection, use: Callable[[Channel, str], Outcome]) -> Outcome:
     """Return the worst that comes of all targets, stopping at the first that is reached."""
     outcomes = []
     for host, port in targets(situation):
-        channel = direct_tcpip(situation.connection, host, port)
+        channel = direct_tcpip(connection, host, port)
         outcomes.append(use(channel, _shown(host, port)) if channel.opened else _refused(channel, _shown(host, port)))
         channel.close()
         if channel.opened:

@@ -3,11 +3,14 @@
 import socket
 from contextlib import suppress
 
-from secsign_gate.probe.attempts.sessions import elsewhere, outcome_of
+from secsign_gate.probe.attempts.forwarding import forwards, is_refused
+from secsign_gate.probe.attempts.sessions import outcome_of
+from secsign_gate.probe.connection import Connection
 from secsign_gate.probe.fault import LoginRefused, ProbeError
 from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.identity import Identity
-from secsign_gate.probe.outcome import Outcome, Status, agreed, held, through, unknown, worst
+from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown, worst
+from secsign_gate.probe.session import Seen
 from secsign_gate.probe.situation import Situation, run_command
 
 _KEY = "publickey"
@@ -36,7 +39,20 @@ def _as(situation: Situation, account: str) -> Outcome:
         connection = situation.connect(account=account)
     except LoginRefused:
         return unknown(f"sshd does not take the key for {account}, so it does not show whether that account is gated")
-    return elsewhere(situation, connection)
+    return _elsewhere(situation, connection)
+
+
+def _elsewhere(situation: Situation, connection: Connection) -> Outcome:
+    """Ask for a command in another connection; where none runs, for want of a shell, forwarding may be open there.
+
+    If it is open here too, it is no exception, and other attempts say so.
+    """
+    with connection:
+        command = outcome_of(situation.ask_for(run_command, connection=connection))
+        if command.is_open or not connection.is_alive() or not is_refused(situation):
+            return command
+        reached = forwards(situation, connection)
+        return reached if reached.is_open else command
 
 
 def other_addresses(situation: Situation) -> Outcome:
@@ -63,7 +79,7 @@ def _by(situation: Situation, address: str, source: str) -> Outcome:
         return held(f"{how}: sshd does not take the key")
     except ProbeError as error:
         return unknown(f"{how}: {error}")
-    outcome = elsewhere(situation, connection)
+    outcome = _elsewhere(situation, connection)
     return outcome._replace(what=f"{how}: {outcome.what}")
 
 
@@ -109,8 +125,10 @@ def _restricted(situation: Situation, identities: list[Identity]) -> Outcome:
         except LoginRefused as refused:
             outcomes.append(unknown(str(refused)))
             continue
-        outcome = elsewhere(situation, connection)
-        if outcome.status is Status.GOT_THROUGH:
-            outcome = through(f"{identity.name}: another command ran than the one that it is restricted to")
-        outcomes.append(outcome)
+        with connection:
+            heard = situation.ask_for(run_command, connection=connection)
+        if heard.seen is Seen.RAN:
+            outcomes.append(through(f"{identity.name}: another command ran than the one that it is restricted to"))
+        else:
+            outcomes.append(held(heard.sentence))
     return worst(outcomes, unknown("name such a key by --restricted-identity"))

@@ -2,7 +2,6 @@
 
 from secsign_gate.core.ssh_encoding import EncodingError, SshReader, ssh_string
 from secsign_gate.probe.channel import Channel, uint32
-from secsign_gate.probe.connection import Connection
 from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.marker import Marker, new_marker
 from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown, worst
@@ -155,9 +154,3 @@ def ask_sftp(channel: Channel, packet: bytes) -> bytes:
 
     channel.wait(lambda: bool(reply()) or channel.ended, _SUBSYSTEM_SECONDS)
     return reply()
-
-
-def elsewhere(situation: Situation, connection: Connection) -> Outcome:
-    """Ask for a command in another connection."""
-    with connection:
-        return outcome_of(situation.ask_for(run_command, connection=connection))
