@@ -9,11 +9,14 @@ from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor import one_login
 from secsign_gate.doctor.at_sshd import AtSshd, SshdSeen, see_sshd
 from secsign_gate.doctor.daemon_found import daemon_found
-from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.finding import Finding, Status, worst
 from secsign_gate.doctor.host import broker_findings, gate_findings, id_server_findings, way_in_findings
 from secsign_gate.doctor.keys import examine_key_files, keys_of
+from secsign_gate.doctor.known_id import examine_secsign_ids
 from secsign_gate.doctor.orders import Orders, load_orders
 from secsign_gate.doctor.station import Examined, Station
+
+_MOST_IDS = 10  # of an account that many people share; each is a question to the ID server
 
 
 class Walk(NamedTuple):
@@ -58,9 +61,13 @@ def examine_login(asked: Asked, *, id_servers: bool = True) -> Walk:
             (*broker_findings(orders, found, seen), *one_login.examine_limits(account, set(ids), status)),
         ),
     ]
+    known: tuple[Finding, ...] = ()
     if id_servers:
-        examined.append(Examined(Station.ID_SERVER, id_server_findings(orders, *ids[:1])))
-    examined.append(Examined(Station.PHONE, tuple(_phone(orders, account, ids, prints))))
+        answers = id_server_findings(orders, *ids[:1])
+        examined.append(Examined(Station.ID_SERVER, answers))
+        if orders.settings is not None and worst(answers) not in (Status.BROKEN, Status.UNKNOWN):
+            known = examine_secsign_ids(orders.settings.id_server, ids[:_MOST_IDS])
+    examined.append(Examined(Station.PHONE, (*_phone(orders, account, ids, prints), *known)))
     return Walk(account, tuple(examined), orders.settings, ids, status)
 
 

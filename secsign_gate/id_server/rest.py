@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import quote
 
 from secsign_gate.core.auth_session import AuthSession, PushRequest, StateReport
+from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.errors import IdServerNonsense
 from secsign_gate.id_server.exchange import (
     Ask,
@@ -21,6 +22,7 @@ from secsign_gate.id_server.exchange import (
 )
 
 _AUTH_SESSION = "/rest/v2/AuthSession"
+_SECSIGN_ID = "/rest/v2/SecSignId"
 _STATE_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _STATE_DIGIT = re.compile(r"[0-9]", re.ASCII)
 _MOST_BRACKETS = 64  # a bound on the depth that needs no parser; a good answer has one
@@ -63,6 +65,17 @@ class RestDialect(NamedTuple):
     def release(self, auth_session: AuthSession) -> Ask:
         """Return the request that disposes of an auth session: in REST the same as `cancel`."""
         return self.cancel(auth_session)
+
+    def exist(self, secsign_id: SecSignId) -> Ask:
+        """Return the request that asks whether there is such a SecSign ID (protocol reference 3.3)."""
+        return Ask("GET", f"{_SECSIGN_ID}/{quote(secsign_id, safe='')}?exist", self._headers, b"")
+
+    def exists(self, reply: Reply) -> bool:
+        """Read the answer to `exist`. Raises IdServerRefused, also for a right that is missing, or IdServerNonsense."""
+        value = accepted(reply, _fields, self._secrets).get("exist")
+        if not isinstance(value, bool):
+            raise nonsense(reply, "exist missing or no truth value")
+        return value
 
     def created(self, reply: Reply, server_url: str) -> AuthSession:
         """Read the answer to `create`. Raises IdServerRefused or IdServerNonsense."""

@@ -106,12 +106,16 @@ class AuthSessions:
 
     # --- what services do -----------------------------------------------------------------------------------------
 
+    def knows(self, secsign_id: str) -> bool:
+        """Tell whether there is such a SecSign ID."""
+        return self._habits.enrolled is None or secsign_id in self._habits.enrolled
+
     def create(self, push: PushRequest, now: float) -> AuthSession:
         """Make an auth session. An older open one of the same ID is suspended; the next collision freezes the ID.
 
         Raises UnknownSecSignId or FrozenSecSignId.
         """
-        if self._habits.enrolled is not None and push.secsign_id not in self._habits.enrolled:
+        if not self.knows(push.secsign_id):
             raise UnknownSecSignId("A SecSign ID with that name does not exist.")
         for older in self.open_ones(push.secsign_id, now):
             older.state = State.SUSPENDED

@@ -127,7 +127,7 @@ def simulator(  # noqa: PLR0913 - one argument per option, as click passes them
 ) -> None:
     """Run a SecSign ID server with a phone, for trials and tests.
 
-    The ID server speaks both dialects over TLS on one port: the form dialect at `/`, REST below `/rest/v2/AuthSession`.
+    The ID server speaks both dialects over TLS on one port: the form dialect at `/`, REST below `/rest/v2`.
     The phone is a web page on another port. One line on standard output says when both are ready, and where.
 
     It is no guard: whoever can reach the phone's port on this machine can press its buttons.

@@ -16,7 +16,19 @@ from secsign_gate.simulator.connections import Connection
 from secsign_gate.simulator.fault_queue import FAULTS, Fault, FaultQueue
 from secsign_gate.simulator.faults import Delivery
 from secsign_gate.simulator.journal import Entry, Journal
-from secsign_gate.simulator.messages import Answer, Asked, Create, Dialect, FollowUp, HttpRequest, Reply, encode, refuse
+from secsign_gate.simulator.messages import (
+    Answer,
+    Asked,
+    Create,
+    Dialect,
+    Exist,
+    FollowUp,
+    HttpRequest,
+    Kind,
+    Reply,
+    encode,
+    refuse,
+)
 from secsign_gate.simulator.refusals import BodyTooLarge, NoSuchAuthSession, Refusal, UnknownResource
 
 LARGEST_BODY = 64 * 1024
@@ -81,6 +93,8 @@ class IdServer:
         match asked.operation:
             case Create(push):
                 return push.secsign_id
+            case Exist(secsign_id):
+                return secsign_id
             case FollowUp() as follow_up:
                 try:
                     return self._find(follow_up, now).push.secsign_id
@@ -90,23 +104,25 @@ class IdServer:
                 return ""
 
     def _perform(self, asked: Asked, now: float) -> Answer:
+        if isinstance(asked.operation, Exist):
+            return rest_dialect.existence(exists=self._world.auth_sessions.knows(asked.operation.secsign_id))
         say = form_dialect.answer if asked.dialect == "form" else rest_dialect.answer
         try:
-            return say(asked.kind, self._effect(asked, now))
+            return say(asked.kind, self._effect(asked.operation, asked.kind, now))
         except Refusal as refusal:
             return refuse(asked.dialect, refusal)
 
-    def _effect(self, asked: Asked, now: float) -> AuthSession:
-        match asked.operation:
+    def _effect(self, operation: Create | FollowUp | Refusal, kind: Kind, now: float) -> AuthSession:
+        match operation:
             case Refusal() as refusal:
                 raise refusal
             case Create(push):
                 return self._world.auth_sessions.create(push, now)
             case FollowUp() as follow_up:
                 auth_session = self._find(follow_up, now)
-                if asked.kind == "cancel":
+                if kind == "cancel":
                     self._world.auth_sessions.cancel(auth_session)
-                if asked.kind == "release":
+                if kind == "release":
                     self._world.auth_sessions.release(auth_session)
                 return auth_session
 

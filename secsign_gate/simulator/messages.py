@@ -9,7 +9,7 @@ from secsign_gate.simulator.auth_sessions import PushRequest
 from secsign_gate.simulator.refusals import Refusal
 
 Dialect = Literal["form", "rest"]
-Kind = Literal["create", "state", "cancel", "release", "malformed"]
+Kind = Literal["create", "state", "cancel", "release", "exist", "malformed"]
 
 
 class HttpRequest(NamedTuple):
@@ -36,13 +36,19 @@ class FollowUp(NamedTuple):
     requestid: str | None = None
 
 
+class Exist(NamedTuple):
+    """Ask whether there is such a SecSign ID (REST only)."""
+
+    secsign_id: str
+
+
 class Asked(NamedTuple):
     """A request, read by its dialect: what it wants, or why it is refused."""
 
     dialect: Dialect
     kind: Kind
     parameters: Mapping[str, str]
-    operation: Create | FollowUp | Refusal
+    operation: Create | FollowUp | Exist | Refusal
 
 
 class Literally(str):

@@ -6,11 +6,13 @@ import hmac
 
 from secsign_gate.simulator import access_passes, parameters
 from secsign_gate.simulator.auth_sessions import AuthSession, PushRequest, State, Transaction
-from secsign_gate.simulator.messages import Answer, Asked, Create, FollowUp, HttpRequest, Kind
+from secsign_gate.simulator.messages import Answer, Asked, Create, Exist, FollowUp, HttpRequest, Kind, Literally
 from secsign_gate.simulator.refusals import BadRequest, NoPinAccount, Refusal, UnknownResource, WrongMethod
 
 PREFIX = "/rest/"
 AUTH_SESSION = "/rest/v2/AuthSession"
+SECSIGN_ID = "/rest/v2/SecSignId/"
+_EXIST = b"exist"  # a flag without a value
 
 CREATE_REQUIRED = {
     "secsignid": parameters.SECSIGN_ID,
@@ -34,7 +36,8 @@ def read(request: HttpRequest, pin_account: str | None) -> Asked:
     given = _id_in_path(request)
     try:
         _check_pin_account(request, pin_account)
-        given |= parameters.read(request.query)
+        if kind != "exist":
+            given |= parameters.read(request.query)
         return Asked("rest", kind, given, _operation(kind, given, request))
     except Refusal as refusal:
         return Asked("rest", kind, given, refusal)
@@ -52,11 +55,15 @@ def _check_pin_account(request: HttpRequest, pin_account: str | None) -> None:
 
 
 def _id_in_path(request: HttpRequest) -> dict[str, str]:
+    if request.path.startswith(SECSIGN_ID):
+        return {"secsignid": request.path.removeprefix(SECSIGN_ID)}
     last = request.path.removeprefix(f"{AUTH_SESSION}/")
     return {} if last == request.path else {"authsessionid": last}
 
 
 def _kind(request: HttpRequest) -> Kind:
+    if request.path.startswith(SECSIGN_ID):
+        return "exist" if (request.method, request.query) == ("GET", _EXIST) else "malformed"
     match request.method, request.path == AUTH_SESSION, bool(_id_in_path(request)):
         case "GET", True, _:
             return "create"
@@ -68,15 +75,18 @@ def _kind(request: HttpRequest) -> Kind:
             return "malformed"
 
 
-def _operation(kind: Kind, given: dict[str, str], request: HttpRequest) -> Create | FollowUp:
+def _operation(kind: Kind, given: dict[str, str], request: HttpRequest) -> Create | FollowUp | Exist:
     if kind == "malformed":
-        if request.path == AUTH_SESSION or _id_in_path(request):
+        if request.path == AUTH_SESSION or "authsessionid" in given:
             raise WrongMethod("This method is unknown here.")
         raise UnknownResource("There is no such resource.")
     if request.body:
         raise BadRequest("A body is not expected.")
     if kind == "create":
         return Create(_push(given))
+    if kind == "exist":
+        parameters.check(given, {"secsignid": parameters.SECSIGN_ID}, {})
+        return Exist(given["secsignid"].lower())
     parameters.check(given, {"authsessionid": parameters.AUTH_SESSION_ID}, {})
     return FollowUp(parameters.int64(given["authsessionid"]))
 
@@ -97,6 +107,11 @@ def _push(given: dict[str, str]) -> PushRequest:
         wants_access_pass=given["showaccesspassicons"] == "true",
         transaction=transaction,
     )
+
+
+def existence(*, exists: bool) -> Answer:
+    """Say whether there is such a SecSign ID."""
+    return Answer("rest", 200, (("exist", Literally("true" if exists else "false")),))
 
 
 def answer(kind: Kind, auth_session: AuthSession) -> Answer:

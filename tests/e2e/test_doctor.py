@@ -398,6 +398,12 @@ class TestOneLogin:
         assert {one["status"] for one in paused} == {"broken"}
         assert any(one["line"] == "secsign-gate unblock alice" for one in paused)
 
+    def test_rest_is_asked_whether_there_is_such_a_secsign_id(self, gate: Gate, alice: Person) -> None:
+        gate.speak_rest()
+        found = findings(gate, "--user", alice.account)
+        assert the_one(found, f"the ID server knows the SecSign ID {gate.id_of('alice')}")["status"] == "closed"
+        assert the_one(found, "may read the PIN account gate")["status"] == "weak"
+
     def test_two_people_with_one_account(self, gate: Gate) -> None:
         gate.user("deploy", secsign_id="alice")
         bob = gate.user("deploy", secsign_id="bob")

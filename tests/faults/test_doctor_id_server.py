@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from blocking_id_server import PIN_ACCOUNT, Dialect, settings_for
+from blocking_id_server import PIN_ACCOUNT, PIN_ARGUMENTS, Dialect, settings_for
 from loopback_servers import ByScript, ConnectProxy, TlsServer, nobody_listens, nobody_speaks, nobody_takes
 from running_simulator import RunningSimulator
 
@@ -12,6 +12,7 @@ from secsign_gate.config import IdServerSettings
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.id_server import IdServerSeen, examine_id_servers
+from secsign_gate.doctor.known_id import examine_secsign_ids
 from secsign_gate.simulator.certificates import Quality, TlsFiles, prepare
 
 ASKED = SecSignId("alice")
@@ -210,3 +211,34 @@ def test_a_fallback_with_a_weakness_still_answers(settings: IdServerSettings, tl
         _, spare = seen(settings._replace(fallback_url=url, url=url, ca_file=str(tls.ca_file)))
     assert spare.answers
     assert Status.WEAK in {finding.status for finding in spare.findings}
+
+
+class TestSecSignIds:
+    def test_known_and_unknown(self, tmp_path: Path) -> None:
+        with RunningSimulator(tmp_path, *PIN_ARGUMENTS, "--id", "alice") as simulator:
+            settings = settings_for("rest", simulator.url, simulator.ca_file)
+            known, unknown = examine_secsign_ids(settings, (SecSignId("alice"), SecSignId("bob")))
+            assert simulator.auth_sessions() == []
+        assert (known.status, known.what) == (Status.CLOSED, "the ID server knows the SecSign ID alice")
+        assert (unknown.status, unknown.what) == (Status.BROKEN, "the ID server knows no SecSign ID bob")
+
+    def test_the_form_dialect_has_no_such_question(self, simulator: RunningSimulator) -> None:
+        assert examine_secsign_ids(settings_for("form", simulator.url, simulator.ca_file), (ASKED,)) == ()
+
+    @pytest.mark.parametrize("fault", ["status", "captive_portal", "empty", "close", "garbage"])
+    def test_a_server_that_does_not_say(self, simulator: RunningSimulator, fault: str) -> None:
+        simulator.faults(fault.replace("_", "-"), on="exist", times=None)
+        try:
+            [one] = examine_secsign_ids(settings_for("rest", simulator.url, simulator.ca_file), (ASKED,))
+        finally:
+            simulator.clear_faults()
+        assert (one.status, "does not say" in one.what) == (Status.NOTE, True)
+
+    @pytest.mark.parametrize("value", ['"true"', "1", "null", "[true]", "{}"])
+    def test_only_a_truth_value_is_one(self, simulator: RunningSimulator, value: str) -> None:
+        simulator.faults("literal", on="exist", times=None, name="exist", value=value)
+        try:
+            [one] = examine_secsign_ids(settings_for("rest", simulator.url, simulator.ca_file), (ASKED,))
+        finally:
+            simulator.clear_faults()
+        assert one.status is Status.NOTE

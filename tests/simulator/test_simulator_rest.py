@@ -1,6 +1,8 @@
 """The REST dialect from the client's side, over TLS: each rule of the reference's section 3 that a login needs."""
 
 import base64
+import ssl
+from pathlib import Path
 
 import httpx
 import pytest
@@ -180,3 +182,23 @@ def test_both_dialects_share_the_ids_but_rest_needs_no_request_id(
     entry = next(entry for entry in simulator.log("create") if entry["parameters"].get("secsignid") == alice)
     assert (entry["dialect"], entry["path"], entry["headers"]["authorization"]) == ("rest", rest.path, "(secret)")
     assert base64.b64encode(":".join(PIN_ACCOUNT).encode()).decode() not in str(simulator.log())
+
+
+def test_whether_there_is_such_a_secsign_id(tmp_path: Path) -> None:
+    """Reference 3.3: a flag without a value, a truth value back, the ID in any case; nothing else is taken there."""
+    with (
+        RunningSimulator(tmp_path, "--pin-account", ":".join(PIN_ACCOUNT), "--id", "alice") as simulator,
+        httpx.Client(base_url=simulator.url, verify=ssl.create_default_context(cafile=simulator.ca_file)) as client,
+    ):
+
+        def ask(path: str) -> httpx.Response:
+            return client.get(f"/rest/v2/SecSignId/{path}", auth=PIN_ACCOUNT)
+
+        assert (ask("alice?exist").json(), ask("ALICE?exist").json(), ask("bob?exist").json()) == (
+            {"exist": True}, {"exist": True}, {"exist": False},
+        )  # fmt: skip
+        assert client.get("/rest/v2/SecSignId/alice?exist").status_code == 401
+        assert ask("a%20b?exist").status_code == 400
+        assert ask("alice?devices").status_code == 400
+        assert ask("alice").status_code == 404
+        assert simulator.auth_sessions() == []
