@@ -7,13 +7,12 @@ from secsign_gate.activation.arming import arm, disarm_boot
 from secsign_gate.activation.change import Change, Phase, confirmed, disabling, undoing, why_due
 from secsign_gate.activation.journal import Journal, now
 from secsign_gate.activation.process import ancestry, ticks_since_boot
-from secsign_gate.activation.server import PreconditionError, require_root, sshd_meant
+from secsign_gate.activation.server import listeners_of, require_root
 from secsign_gate.activation.session import ANEW, connection_of, why_no_proof
 from secsign_gate.activation.shipped import boot_unit
 from secsign_gate.activation.steps import Steps, no_steps
 from secsign_gate.activation.undo import Reload, told, undo
 from secsign_gate.errors import GateError
-from secsign_gate.sshd.program import SshdError
 from secsign_gate.sshd.running import listeners
 
 
@@ -89,12 +88,7 @@ def _require_proof(change: Change, in_force: int, *, at_the_console: bool) -> No
         if connection_of(chain, every) is not None:
             raise ConfirmError(f"this is a login by SSH and not the console; {ANEW}")
         return
-    meant: frozenset[int] = frozenset()
-    try:
-        _, server = sshd_meant(change.server.executable, change.server.configuration)
-        meant = frozenset(one.pid for one in server.listeners)
-    except (SshdError, PreconditionError):
-        pass  # then none of it listens, and each connection has an sshd of its own
+    meant = frozenset(one.pid for one in listeners_of(change.server.configuration))
     why = why_no_proof(chain, every, meant, in_force)
     if why:
         raise ConfirmError(why)

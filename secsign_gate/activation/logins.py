@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from secsign_gate.activation.change import Server
+from secsign_gate.activation.server import listeners_of
 from secsign_gate.activation.trial import TrialError
 from secsign_gate.activation.trial_sshd import host_key_lines, loopback_of, trial_sshd
 from secsign_gate.activation.undo import sshd_of_server
@@ -144,7 +145,7 @@ def _open(account: str, heard: Heard, where: str) -> str:
 
 def _reached(server: Server) -> tuple[tuple[str, int], list[tuple[str, str]]] | None:
     """Return where the server listens, and its host keys; None if it does not listen."""
-    pids = {listener.pid for listener in server.listeners}
+    pids = {listener.pid for listener in listeners_of(server.configuration)}
     place = next((loopback_of(one.listens_on) for one in listeners() if one.pid in pids), None)
     if place is None:
         return None

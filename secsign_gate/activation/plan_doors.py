@@ -11,6 +11,7 @@ KEYS_DROP_IN = "01-secsign-gate-keys.conf"
 SHIPPED_KEYS = "01-secsign-gate-keys.conf.example"
 SHIPPED_PAM = "sshd-account"
 PAM_BROKER = "/run/secsign-gate/broker.sock"  # which the PAM door asks unless its line names another
+_PROGRAM = "secsign-gate-pam"
 _PLACE = re.compile(r"take the place of the line `(.+?)`")
 
 
@@ -42,19 +43,21 @@ def pam_text(present: str, shipped: str, gated: Gated, break_glass: tuple[str, .
     match_line(gated, break_glass)  # the same names are refused
     place = _PLACE.search(shipped)
     ours = [line for line in shipped.splitlines() if line and not line.startswith("#")]
-    gate = [line for line in ours if "secsign-gate-pam" in line]
-    if place is None or len(gate) != 1:
+    gates = [number for number, line in enumerate(ours) if _PROGRAM in line]
+    if place is None or len(gates) != 1 or ours.count(place[1]) != 1:
         raise PlanError(f"the shipped {SHIPPED_PAM} is not what this program knows; install it anew")
-    if "secsign-gate-pam" in present:
+    if _PROGRAM in present:
         raise PlanError("sshd's PAM file starts the gate already, by hand; take that line out first")
     if [line.strip() for line in present.splitlines()].count(place[1]) != 1:
         raise PlanError(f"sshd's PAM file has no line `{place[1]}`, as Debian's has; follow docs/pam.md by hand")
-    line = gate[0].replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
+    gate = ours[gates[0]].replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
     if doors.broker != PAM_BROKER:
-        line += f" --broker {doors.broker}"
-    lines = [place[1], *_let_past(gated, break_glass), line, "account  required  pam_permit.so"]
-    mark = f"# secsign-gate, by `secsign-gate enable` from {SHIPPED_PAM}; `secsign-gate disable` takes it out\n"
-    return re.sub(rf"(?m)^[ \t]*{re.escape(place[1])}[ \t]*$", lambda _: mark + "\n".join(lines), present)
+        gate += f" --broker {doors.broker}"
+    mark = f"# secsign-gate, by `secsign-gate enable` from {SHIPPED_PAM}; `secsign-gate disable` takes it out"
+    # A line is skipped to what comes behind it, so there must be something.
+    behind = ours[gates[0] + 1 :] or ["account  required  pam_permit.so"]
+    lines = [mark, *ours[: gates[0]], *_let_past(gated, break_glass), gate, *behind]
+    return re.sub(rf"(?m)^[ \t]*{re.escape(place[1])}[ \t]*$", lambda _: "\n".join(lines), present)
 
 
 def _let_past(gated: Gated, break_glass: tuple[str, ...]) -> list[str]:

@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 
 from secsign_gate.activation.change import Listener, Server
-from secsign_gate.activation.process import image_of, process, unit_of
-from secsign_gate.activation.server import sshd_meant
+from secsign_gate.activation.process import image_of, unit_of
+from secsign_gate.activation.server import listeners_of
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd
 from secsign_gate.sshd.running import listeners
@@ -28,30 +28,22 @@ class ReloadError(GateError):
 
 
 def reload_sshd(sshd: Sshd, server: Server) -> str:
-    """Have every listener of the server read its configuration again; return what was done, for a sentence.
+    """Have every sshd that listens under the server's configuration read it again; return what was done, a sentence.
 
-    Returns once each has executed itself anew and listens. A listener that has ended meanwhile has nothing to read, and
-    one that is started later reads what is there. Raises SshdError if sshd does not take its configuration, and then no
-    listener is told; ReloadError if one does not come back.
+    Returns once each has executed itself anew and listens. One that was started meanwhile is told as well: what it has
+    read is not known. Raises SshdError if sshd does not take its configuration, and then no listener is told;
+    ReloadError if one does not come back, or none is left of those that listened.
     """
     sshd.validate()
-    done = [_reload(listener) for listener in server.listeners if is_there(listener)]
-    if done:
-        return "; ".join(done)
-    if server.listeners and not sshd_meant(None, server.configuration)[1].listeners:
+    done = [_reload(listener) for listener in listeners_of(server.configuration)]
+    if not done and server.listeners:
         raise ReloadError("the sshd that listened has ended meanwhile; look at its log")
-    return "no sshd listens that would have to read it again"
-
-
-def is_there(listener: Listener) -> bool:
-    """Tell whether this very process still runs."""
-    found = process(listener.pid)
-    return found is not None and found.start_time == listener.start_time
+    return "; ".join(done) or "no sshd listens that would have to read it again"
 
 
 def start_again(sshd: Sshd, server: Server) -> None:
     """Start sshd if it listened when the change began and does no more. Raises SshdError and ReloadError."""
-    if not server.listeners or sshd_meant(None, server.configuration)[1].listeners:
+    if not server.listeners or listeners_of(server.configuration):
         return
     sshd.validate()
     for unit in ("ssh.service", "sshd.service"):

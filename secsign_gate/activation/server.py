@@ -3,6 +3,7 @@
 import fnmatch
 import glob
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from secsign_gate.activation.change import Listener, Server
@@ -10,7 +11,7 @@ from secsign_gate.activation.plan import DROP_IN
 from secsign_gate.activation.process import process
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.config_files import INCLUDES_FROM, read_config
-from secsign_gate.sshd.program import Sshd, find_sshd, listeners, sshd_of
+from secsign_gate.sshd.program import Sshd, SshdError, find_sshd, listeners, sshd_of
 from secsign_gate.sshd.running import Listener as Running
 
 
@@ -30,8 +31,14 @@ def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd,
     Raises PreconditionError if several sshds with configurations of their own listen and none is named, SshdError if
     there is none.
     """
-    running = [one for one in listeners() if one.is_openssh and one.is_roots and executable in (None, one.executable)]
-    found = [(sshd_of(one), one) for one in running]
+    found = []
+    for one in listeners():
+        if one.is_openssh and executable in (None, one.executable):
+            try:
+                found.append((sshd_of(one), one))
+            except SshdError:  # whichever it is, it is another than one whose configuration is named
+                if configuration is None:
+                    raise
     places = sorted({sshd.configuration for sshd, _ in found})
     if configuration is None and len(places) > 1:
         raise PreconditionError(
@@ -41,6 +48,16 @@ def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd,
     sshd = meant[0][0] if meant else find_sshd(executable, configuration)._replace(options=())
     here = tuple(listener for _, one in meant for listener in _listener(one))
     return sshd, Server(sshd.executable, sshd.configuration, sshd.options, here)
+
+
+def listeners_of(configuration: str) -> tuple[Listener, ...]:
+    """Return the sshds that listen now and read this configuration; they may be others than some minutes ago."""
+    found: list[Listener] = []
+    for one in listeners():
+        with suppress(SshdError):
+            if one.is_openssh and _same(sshd_of(one).configuration, configuration):
+                found += _listener(one)
+    return tuple(found)
 
 
 def drop_in_path(sshd: Sshd, directory: str | None) -> str:

@@ -10,7 +10,8 @@ from secsign_gate.activation.arming import disarm_boot
 from secsign_gate.activation.change import Change, KeptFile, Phase, Server, digest, undoing, why_due
 from secsign_gate.activation.checkpoint import CheckpointError, keep_or_none, put_back, write_file
 from secsign_gate.activation.journal import BusyError, Journal, now
-from secsign_gate.activation.reload import ReloadError, is_there, reload_sshd, start_again
+from secsign_gate.activation.reload import ReloadError, reload_sshd, start_again
+from secsign_gate.activation.server import listeners_of
 from secsign_gate.activation.steps import Steps, no_steps
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd, SshdError
@@ -102,10 +103,10 @@ def _put_aside(journal: Journal, change: Change, kept: KeptFile, say: Callable[[
 def _have_it_read(sshd: Sshd, server: Server, *, start: bool) -> None:
     """Have the listeners read their configuration; start sshd where it has ended. Raises SshdError and ReloadError."""
     try:
-        if any(is_there(listener) for listener in server.listeners):
+        if listeners_of(server.configuration):
             reload_sshd(sshd, server)
     except ReloadError:
-        if any(is_there(listener) for listener in server.listeners):
+        if listeners_of(server.configuration):
             raise
     if start:
         start_again(sshd, server)

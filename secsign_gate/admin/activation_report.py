@@ -1,6 +1,7 @@
 """What `secsign-gate enable` tells: the plan and each step for people, or one JSON object at the end for scripts."""
 
 import json
+import sys
 import time
 
 import click
@@ -38,7 +39,7 @@ class Report:
     def waits(self, change: Change) -> None:
         """Tell that the change waits to be confirmed, and until when."""
         until = time.strftime("%H:%M:%S", time.localtime(change.deadline.wall))
-        command = click.style("secsign-gate confirm", bold=True)
+        command = click.style(f"{sys.prefix}/bin/secsign-gate confirm", bold=True)
         self._print(
             f"The gate stands in front of {printable(change.gated)}. Log in anew, by SSH, and run {command} there; "
             f"without it everything is put back at {until}."

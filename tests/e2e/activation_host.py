@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class ActivationHost:
 
     def wait_until_undone(self) -> None:
         while self.journal.exists() or watcher_is_there(self.journal):
-            pass
+            time.sleep(0.01)  # the watcher needs the processor, too
 
     def close(self) -> None:
         self.root.close()

@@ -150,6 +150,15 @@ def test_the_undo_outlives_the_session_that_made_the_change(host: ActivationHost
     assert gets_in(alice)
 
 
+def test_an_sshd_that_was_restarted_while_it_waited_is_told_of_the_undo(host: ActivationHost, alice: Person) -> None:
+    assert host.enable("--no-trial").returncode == 0
+    host.sshd.stop()
+    host.sshd.start()
+    alice.client.knows("restarted", host.sshd.address, host.sshd.port)
+    assert host.run("disable", "--unconfirmed").returncode == 0
+    assert alice.run("ssh", "alice@restarted", "echo in").outcome()[:2] == (0, b"in\n")
+
+
 def test_a_dry_run_changes_nothing(host: ActivationHost) -> None:
     folders = (host.sshd.folder, Path("/var/lib"), Path("/etc"))
     before = list(tree(*folders))

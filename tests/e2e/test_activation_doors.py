@@ -84,7 +84,7 @@ def test_a_door_that_is_no_longer_wanted_is_taken_away(host: ActivationHost) -> 
     assert host.ssh(CONFIRM).outcome().status == 0
     done = host.enable("--no-trial")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "-account  required  pam_exec.so" in done.stdout
+    assert "/opt/secsign-gate/bin/secsign-gate-pam" in done.stdout
     assert PAM.read_bytes() == before
     assert host.drop_in.exists()
     assert host.ssh(CONFIRM).outcome().status == 0

@@ -14,10 +14,7 @@ KEYS = (CHECKOUT / "sshd_config.d" / SHIPPED_KEYS).read_text()
 PAM = (CHECKOUT / "examples/pam.d" / SHIPPED_PAM).read_text()
 DAEMON = Doors("/etc/secsign-gate/secsign-gate.toml", "/run/secsign-gate/broker.sock", "/opt/secsign-gate")
 DEBIAN = "# a comment about @include common-account\nauth x\n@include common-account\n@include common-session\n"
-GATE = (
-    "account  required  pam_exec.so seteuid quiet stdout /opt/secsign-gate/bin/python3 -I -S "
-    "/opt/secsign-gate/bin/secsign-gate-pam"
-)
+(GATE,) = (line for line in PAM.splitlines() if "secsign-gate-pam" in line and not line.startswith("#"))
 
 
 def lines(text: str) -> list[str]:
@@ -67,11 +64,22 @@ def test_keys_without_a_daemon() -> None:
 def test_pam(gated: Gated, break_glass: tuple[str, ...], past: list[str]) -> None:
     assert in_pam(gated, *break_glass) == [
         "auth x",
-        "@include common-account",
         *(f"account  {line}" for line in past),
         GATE,
-        "account  required  pam_permit.so",
+        "@include common-account",
         "@include common-session",
+    ]
+
+
+def test_a_gate_that_is_last_is_skipped_to_a_line_that_agrees() -> None:
+    """As far as PAM is asked: a jump beyond the last line is a failure (pam.conf(5))."""
+    shipped = f"# take the place of the line `@include common-account`\n@include common-account\n{GATE}\n"
+    text = pam_text(DEBIAN, shipped, Gated("all"), ("rescue",), DAEMON)
+    assert lines(text)[1:5] == [
+        "@include common-account",
+        "account  [success=1 default=ignore]  pam_succeed_if.so quiet user in rescue",
+        GATE,
+        "account  required  pam_permit.so",
     ]
 
 
