@@ -104,7 +104,8 @@ def steps_text(examined: Sequence[Examined], page: Page) -> str:
         for finding in one.findings:
             mark = "note" if finding.status is Status.NOTE else _MARKS[finding.status]
             padded = f"  {mark:<7} "
-            first, *others = page.wrapped(page.readable(finding.what), padded, " " * len(padded))
+            text = finding.what + (f" [{finding.bypass}]" if finding.bypass else "")
+            first, *others = page.wrapped(page.readable(text), padded, " " * len(padded))
             lines.append(click.style(first[: len(padded)], fg=_COLOURS[finding.status]) + first[len(padded) :])
             lines += others
             lines += _advice(finding, page, len(padded))

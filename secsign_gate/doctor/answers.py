@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from secsign_gate.config import IdServerSettings
 
 _BAD_REQUEST, _NOT_KNOWN, _FORBIDDEN = 400, 401, 403
-_REDIRECTS, _TROUBLE = range(300, 400), 500
+_REDIRECTS, _TOO_OFTEN, _TROUBLE = range(300, 400), 429, 500
 _MEND = "correct url and dialect in [id_server]"
 
 
@@ -35,6 +35,9 @@ def judged(  # noqa: PLR0911 - one for each kind of answer
         case IdServerRefused(http_status=status) if status in _REDIRECTS:
             what = f"the ID server {server} redirects to elsewhere (HTTP status {status}), which a login never follows"
             return Finding(Status.BROKEN, "", "", what, mend=_MEND)
+        case IdServerRefused(http_status=status) if status == _TOO_OFTEN:
+            what = f"the ID server {server} says that it is asked too often (HTTP status {status})"
+            return Finding(Status.UNKNOWN, "", "", what, mend="try again later, or lower requests_per_second")
         case IdServerRefused(http_status=status) if status > _TROUBLE or (status == _TROUBLE and not fault.error):
             what = f"the ID server {server} is in trouble (HTTP status {status})"
             return Finding(Status.BROKEN, "", "", what, mend="ask who runs it")

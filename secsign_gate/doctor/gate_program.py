@@ -107,7 +107,7 @@ def _packages(root: Path) -> list[Path]:
 
 def _module_places(interpreter: str) -> list[str]:
     """Ask an interpreter that nobody but root could have changed where its modules are."""
-    command = [interpreter, "-I", "-S", "-c", _ASK]
+    command = [interpreter, "-I", "-S", "-B", "-c", _ASK]
     try:
         ran = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=True, env={}
