@@ -92,11 +92,13 @@ class Journal:
                 folder.mkdir(mode=0o700, exist_ok=True)
                 sync_directory(str(folder))
                 sync_directory(str(folder.parent))
-            found = folder.lstat()
+            found = [(path, path.lstat()) for path in (folder.parent, folder)]
         except OSError as error:
             raise JournalError(f"{self.folder} cannot be made ({error.strerror}); run this as root") from None
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _OTHERS_MAY_WRITE:
-            raise JournalError(f"{self.folder} is not a folder of root's alone; chown root: and chmod 700 it")
+        for path, status in found:
+            others = status.st_uid not in (0, os.geteuid()) or status.st_mode & _OTHERS_MAY_WRITE
+            if not stat.S_ISDIR(status.st_mode) or others:
+                raise JournalError(f"{path} is not a folder of root's alone; chown root: and chmod go-w it")
 
 
 @contextmanager

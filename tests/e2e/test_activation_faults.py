@@ -161,6 +161,10 @@ def test_a_journal_of_somebody_elses_is_not_believed(host: ActivationHost) -> No
     Path(DEFAULT_FOLDER).chmod(0o777)
     assert "is not a folder of root's alone" in host.run("disable").stderr
     Path(DEFAULT_FOLDER).chmod(0o700)
+    parent = Path(DEFAULT_FOLDER).parent
+    os.chown(parent, 2001, 2001)
+    assert f"{parent} is not a folder of root's alone" in host.run("disable").stderr
+    os.chown(parent, 0, 0)
     assert host.run("disable").returncode == 0
 
 
