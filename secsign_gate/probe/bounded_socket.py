@@ -38,11 +38,6 @@ class BoundedSocket:
         name = self._stream.getpeername()
         return str(name[0]), int(name[1])
 
-    def getsockname(self) -> tuple[str, int]:
-        """Return address and port of this side."""
-        name = self._stream.getsockname()
-        return str(name[0]), int(name[1])
-
     @property
     def _closed(self) -> bool:  # paramiko asks a socket by this name whether it is worth waiting for
         return self._stream.fileno() < 0

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from threading import Condition
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +23,7 @@ from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
 from secsign_gate.probe.place import Place
+from secsign_gate.probe.this_host import is_this_host
 
 PATIENCE = 15.0  # seconds for each step of a handshake, and for each answer
 _MOST_KEYS = 5  # sshd ends a connection after MaxAuthTries, which is 6
@@ -132,10 +134,10 @@ class Connection:
         """What the server calls itself, fit to be shown."""
         return printable(str(self._transport.remote_version).removeprefix("SSH-2.0-"))
 
-    @property
+    @cached_property
     def is_to_this_host(self) -> bool:
-        """Whether the server has the address that this side has."""
-        return bool(self._transport.sock.getsockname()[0] == self.peer[0])
+        """Whether the server is on this very host."""
+        return is_this_host(self.peer[0], self.host_key)
 
     def is_alive(self) -> bool:
         """Tell whether the connection has not ended."""

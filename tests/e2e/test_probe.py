@@ -13,6 +13,8 @@ from probing import ROOTS_KEYS, certify, closing, line_of, no_passphrase, outcom
 from running_broker import SOCKET, RunningBroker
 from sshd import Sshd
 
+from secsign_gate.probe import this_host
+from secsign_gate.probe.attempts.sockets import OwnSocket
 from secsign_gate.probe.identity import read_identity
 from secsign_gate.probe.outcome import Status
 from secsign_gate.probe.registry import ATTEMPTS
@@ -163,6 +165,25 @@ def test_an_account_without_a_shell_is_a_way_through_all_the_same(gate: Gate, al
     assert outcome.status is THROUGH
     assert outcome.what.startswith("carol: 4")
     assert "SSH-2.0-OpenSSH" in outcome.what
+
+
+def test_from_outside_some_things_cannot_be_seen(
+    gate: Gate, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host key that is not in /etc/ssh is another host's, or a container's: what is here need not be there."""
+    del gate
+    monkeypatch.setattr(this_host, "_HOST_KEYS", tmp_path)
+    names = ("local-socket-forwarding", "remote-socket-forwarding", "agent-forwarding", "user-rc")
+    with Sshd(tmp_path / "open", {"50-careless.conf": CARELESS}) as server, OwnSocket() as own:
+        found = outcomes(wishes_of(alice, server, plant=True, sockets=(own.path,)), *names)
+    assert [found[name].status for name in names] == [THROUGH, THROUGH, Status.AGREED, Status.UNKNOWN]
+    closed = closing("local-socket-forwarding")
+    with Sshd(tmp_path / "closed", {"10-closed.conf": closed}) as server, OwnSocket() as own:
+        named = outcomes(wishes_of(alice, server, sockets=(own.path,)), names[0])[names[0]]
+        guessed = outcomes(wishes_of(alice, server), names[0])[names[0]]
+    assert named.status is HELD
+    assert guessed.status is Status.UNKNOWN
+    assert "--socket" in guessed.what
 
 
 def test_every_attempt_has_a_hole() -> None:

@@ -140,7 +140,9 @@ def _not_here(situation: Situation) -> Outcome | None:
     if not situation.wishes.plant:
         return unknown("not tried without --plant, which puts files into the home of a test account")
     if not situation.connection.is_to_this_host:
-        return unknown("files can be planted only on the host itself; run the probe there")
+        return unknown(
+            "files can be planted only on the host itself, which its sshd's host key in /etc/ssh shows; run it there"
+        )
     reason = why_not(situation.wishes.place.account)
     return unknown(reason) if reason else None
 
