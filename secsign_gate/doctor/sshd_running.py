@@ -26,7 +26,7 @@ def look_at_files(sshd: Sshd) -> Files:
         configuration,
         tuple(included_by(f"{folder}/*.conf")),
         _changed(configuration),
-        None if examined is None else max(examined.started, _restarted(sshd, examined)),
+        None if examined is None else _restarted(sshd, examined) or examined.started,
         examined,
         tuple((one, _fault_of(one)) for one in running if one is not examined),
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -20,7 +18,7 @@ from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.sshd_part import sshd_findings
-from secsign_gate.sshd.program import Sshd, find_sshd
+from secsign_gate.sshd.program import Sshd, find_sshd, listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,11 +248,10 @@ def test_a_running_sshd_that_has_not_read_its_files_is_told_to(tmp_path: Path) -
     with running_sshd.Sshd(tmp_path, {GATE: KEYS_ONLY}) as server:
         sshd = find_sshd(running_sshd.SSHD, str(server.configuration))
         assert unread(sshd) == []
+        (running,) = [one for one in listeners() if ("127.0.0.1", server.port) in one.listens_on]
         changed = tmp_path / "sshd_config.d" / GATE
-        ahead = time.time() + 10  # what matters is which is later, and ctime cannot be set
-        before = changed.stat().st_ctime
-        while changed.stat().st_ctime == before:
-            os.utime(changed, (ahead, ahead))
+        while changed.stat().st_ctime <= running.started:  # that is rounded up to a tick
+            changed.touch()
         assert [(one.status, one.line) for one in unread(sshd)] == [(Status.WEAK, "sshd -t && systemctl reload ssh")]
 
 
