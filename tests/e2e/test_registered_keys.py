@@ -105,6 +105,22 @@ def test_two_people_share_an_account_and_each_is_asked_on_a_phone_of_ones_own(sh
     assert not alice.has("denied")
 
 
+def test_files_go_through_as_without_a_gate(shared: Gate) -> None:
+    alice = person(shared)
+    registry(line(shared, alice, "alice"))
+    notes = shared.folder / "notes"
+    notes.write_bytes(bytes(range(256)) * 1000)
+    for begin in (
+        lambda: alice.scp(notes, ":by-scp"),
+        lambda: alice.rsync(notes, ":by-rsync"),
+        lambda: alice.sftp(f"put {notes} by-sftp\n"),
+    ):
+        login = begin()
+        shared.phone("alice").accept()
+        assert login.outcome().status == 0
+    assert {(alice.home / name).read_bytes() for name in ("by-scp", "by-rsync", "by-sftp")} == {notes.read_bytes()}
+
+
 def test_a_change_of_the_registry_counts_at_the_next_login(shared: Gate) -> None:
     shared.configure(policy={"exempt_accounts": "deploy"})
     alice, bob = person(shared), person(shared)
