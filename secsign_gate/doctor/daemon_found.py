@@ -17,6 +17,11 @@ from secsign_gate.errors import ConfigError, Problem
 from secsign_gate.trusted_file import read_trusted_lines
 
 _START = "systemctl start secsign-gate, or `secsign-gate broker`"
+_LISTS = {  # of a status, and what is read of each member
+    "waiting": {"secsign_id"},
+    "pushes": {"name", "recent", "denials", "pause_left"},
+    "id_servers": {"url", "state", "sentence"},
+}
 _RELOAD = "systemctl reload secsign-gate, or send it SIGHUP"
 
 
@@ -49,13 +54,23 @@ def daemon_found(settings: Settings) -> DaemonFound:
         return DaemonFound("unknown", f"{place}; run this as root to learn whether it serves", problems, [])
     try:
         status = asyncio.run(asked(control_path(settings.broker.socket), {"request": "status"}))
+        _require_our_shape(status)
         sentence = f"serving {place}, pid {status['pid']}, {len(status['waiting'])} waiting"
         return DaemonFound("serving", sentence, problems or _problems(settings), _notes(settings, status), status)
     except ControlError:
         note = f"doors that ask the daemon let nobody in until it serves: {_START}"
         return DaemonFound("silent", f"does not answer {place}", problems, [note])
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return DaemonFound("serving", f"of another version {place}", problems, [f"restart the daemon: {_START}"])
+
+
+def _require_our_shape(status: dict[str, Any]) -> None:
+    """Raise KeyError or TypeError for a status of another version, as far as anybody here reads it."""
+    for name, members in _LISTS.items():
+        if not isinstance(status[name], list) or any(members - one.keys() for one in map(dict, status[name])):
+            raise TypeError(name)
+    if not isinstance(status["pid"], int):
+        raise TypeError("pid")
 
 
 def _problems(settings: Settings) -> list[Problem]:
