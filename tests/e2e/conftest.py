@@ -6,9 +6,11 @@ import itertools
 import socket
 from typing import TYPE_CHECKING
 
+import drop_in
 import pytest
 from gate import PIN_ACCOUNT, Gate
 from pam_stack import PamStack
+from registered import EMBEDDED, FOR_EVERYBODY, with_registry
 from running_simulator import RunningSimulator
 from stranger import Stranger
 from system_log import SystemLog
@@ -69,6 +71,22 @@ def alice(gate: Gate) -> Person:
 @pytest.fixture
 def bob(gate: Gate) -> Person:
     return gate.user("bob", secsign_id="bob")
+
+
+@pytest.fixture(params=["forced", "by the key"])
+def shared(gate: Gate, request: pytest.FixtureRequest) -> Gate:
+    """A host where deploy's keys come from the registry, in both ways to have the gate in front of them."""
+    with_registry(gate)
+    gate.drop_in = (drop_in.gated() if request.param == "forced" else drop_in.gated(ForceCommand="none")) + EMBEDDED
+    return gate
+
+
+@pytest.fixture
+def by_the_key(gate: Gate) -> Gate:
+    """A host where the key's line is all that starts the gate, for every account."""
+    with_registry(gate)
+    gate.drop_in = drop_in.gated(ForceCommand="none") + FOR_EVERYBODY
+    return gate
 
 
 @pytest.fixture
