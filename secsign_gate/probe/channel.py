@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from secsign_gate.core.ssh_encoding import SshReader, ssh_string
+from secsign_gate.probe.fault import ProbeError
 
 WINDOW = 1 << 20  # bytes that the other side may send on a channel, and that are kept of it
 LARGEST_PACKET = 1 << 15
@@ -46,6 +47,9 @@ class Carrier(Protocol):
     def wait(self, fact: Callable[[], bool], seconds: float) -> bool:
         """Wait until `fact` holds, the connection ends, or the time is over; return whether it holds."""
 
+    def is_alive(self) -> bool:
+        """Tell whether it has not ended."""
+
 
 class Channel:
     """What is known of a channel so far. The connection writes it; everybody may read it.
@@ -73,6 +77,11 @@ class Channel:
         self._closing = False
         self._carrier = carrier
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection has ended under it."""
+        return not self.closed and not self._carrier.is_alive()
+
     def request(self, name: str, payload: bytes = b"", *, reply: bool = True) -> int:
         """Ask for something; return the number of its reply, for `reply_to`."""
         self._carrier.send_packet(
@@ -86,9 +95,16 @@ class Channel:
         self.wait(lambda: len(self.replies) > asked, seconds)
         return self.replies[asked] if len(self.replies) > asked else None
 
-    def granted(self, name: str, payload: bytes, seconds: float) -> bool | None:
-        """Ask for something, and return whether it was granted; None if no reply comes."""
-        return self.reply_to(self.request(name, payload), seconds)
+    def granted(self, name: str, payload: bytes, seconds: float) -> bool:
+        """Ask for something, and return whether it was granted. Raises ProbeError if no reply comes."""
+        return self.answered(self.request(name, payload), seconds)
+
+    def answered(self, asked: int, seconds: float) -> bool:
+        """Return the reply to a request. Raises ProbeError if none comes."""
+        reply = self.reply_to(asked, seconds)
+        if reply is None:
+            raise ProbeError("sshd gave no answer; look into its log")
+        return reply
 
     def send(self, data: bytes) -> None:
         """Send data; little enough for any window."""

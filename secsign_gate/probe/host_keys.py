@@ -22,7 +22,10 @@ class HostKeys(NamedTuple):
 
     def kinds(self, place: Place) -> list[str]:
         """Return the types of key that are known of the server, so that it shows one of them."""
-        return list(dict.fromkeys(key.kind for key in self._known(place) if not key.revoked))
+        known = [key for key in self._known(place) if not key.revoked]
+        if self.fingerprints:
+            known = [key for key in known if fingerprint(key.blob) in self.fingerprints]
+        return list(dict.fromkeys(key.kind for key in known))
 
     def with_only(self, place: Place, blob: bytes) -> "HostKeys":
         """Return what lets the server at `place` have the key `blob`, if it is not revoked, and no other."""

@@ -28,6 +28,7 @@ class Seen(StrEnum):
     REFUSED = "refused"  # the gate said no by itself
     ENDED = "ended"  # it ended, and nothing of ours ran
     SILENT = "silent"  # nothing was heard in time
+    CUT = "cut"  # the connection ended before anything was heard
 
 
 class Heard(NamedTuple):
@@ -56,7 +57,9 @@ class Heard(NamedTuple):
                 how = "was closed" if self.status is None else f"ended with status {self.status}"
                 return f"the session {how}, and nothing of ours ran{said}"
             case Seen.SILENT:
-                return f"nothing ran, and nothing was said{said}"
+                return f"nothing of ours ran{said or ', and nothing was said'}"
+            case Seen.CUT:
+                return f"the connection ended before anything was seen{said}"
 
 
 def begin(connection: Connection, command: str) -> Channel:
@@ -86,7 +89,7 @@ def listen(channel: Channel, marker: Marker, seconds: float = SECONDS) -> Heard:
         return Heard(Seen.ASKED, words, None, said)
     if channel.closed or channel.exit_status is not None:
         return Heard(Seen.ENDED, words or printable(channel.words), channel.exit_status, said)
-    return Heard(Seen.SILENT, words, None, said)
+    return Heard(Seen.CUT if channel.is_cut else Seen.SILENT, words, None, said)
 
 
 def _sentence(channel: Channel) -> str:

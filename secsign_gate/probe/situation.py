@@ -52,9 +52,9 @@ class Wishes(NamedTuple):
 class Situation:
     """One probe under way. Close it, or what it opened stays open.
 
-    `identity` and `server` are what the first login was made with. `sftp` is what two
-    attempts learn from one session: whether files are served unasked, and whether from a chroot. `has_put_back`: an
-    earlier probe had left files in the home.
+    `identity` and `server` are what the first login was made with. `sftp` is what two attempts learn from one session:
+    whether files are served unasked, and whether from a chroot. `has_put_back`: an earlier probe had left files in the
+    home.
     """
 
     def __init__(self, wishes: Wishes) -> None:
@@ -141,10 +141,7 @@ class Situation:
         connection: Connection | None = None,
         marker: Marker | None = None,
     ) -> Heard:
-        """Open a session, let `begin` ask for something in it, and return what was first heard.
-
-        A session in which the phone is asked stays open until `let_go`: all that wait on one connection share one push.
-        """
+        """Open a session, let `begin` ask for something in it, and return what was first heard. Raises ProbeError."""
         proof = marker or new_marker()
         channel = self.session(connection)
         begin(channel, proof)

@@ -172,14 +172,37 @@ class Rules(paramiko.ServerInterface):
         del kind, chanid
         return int(self.changed.get("channel", paramiko.OPEN_SUCCEEDED))
 
+    def attach(self, transport: paramiko.Transport) -> None:
+        """Take note of the connection that is to be cut by whatever is asked for after the login."""
+        self.transport = transport
+
+    def _cut_off(self) -> bool:
+        if self.changed.get("cut"):
+            self.transport.sock.close()
+        return True
+
+    def check_channel_env_request(self, *_: object) -> bool:
+        return self._cut_off()
+
+    check_channel_x11_request = check_channel_env_request
+
+    def check_channel_subsystem_request(self, *_: object) -> bool:
+        self._cut_off()
+        return False  # it has none
+
     def check_channel_pty_request(self, *_: object) -> bool:
         return True
 
+    def check_port_forward_request(self, address: str, port: int) -> bool:
+        del address, port
+        return self._cut_off()
+
     def check_global_request(self, kind: str, msg: object) -> bool:
         del kind, msg
-        return True
+        return self._cut_off()
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self._cut_off()
         self.changed.get("execute", execute)(channel, command)
         return True
 
@@ -187,9 +210,10 @@ class Rules(paramiko.ServerInterface):
 def execute(channel: paramiko.Channel, command: bytes) -> None:
     def run_it() -> None:
         done = subprocess.run(["/bin/sh", "-c", command], check=False, capture_output=True)
-        channel.sendall(done.stdout)
-        channel.send_exit_status(done.returncode)
-        channel.close()
+        with suppress(OSError):  # the connection was cut
+            channel.sendall(done.stdout)
+            channel.send_exit_status(done.returncode)
+            channel.close()
 
     threading.Thread(target=run_it, daemon=True).start()
 
@@ -200,7 +224,9 @@ def ssh_server(**changed: Any) -> Server:
     def serve(stream: socket.socket) -> None:
         transport = paramiko.Transport(stream)
         transport.add_server_key(HOST_KEY)
-        transport.start_server(server=Rules(**changed))
+        rules = Rules(**changed)
+        rules.attach(transport)
+        transport.start_server(server=rules)
         transport.join()
 
     return Server(serve)
@@ -292,7 +318,18 @@ def test_it_ends_in_the_middle_of_a_session() -> None:
 
     with ssh_server(execute=hang_up) as server:
         heard = does_the_gate_ask(server.place, [KEY], KNOWN, seconds=SECONDS, session_seconds=SECONDS)
-    assert heard.seen in (Seen.ENDED, Seen.SILENT)
+    assert heard.seen is Seen.CUT
+
+
+CUT_OFF = ("shadowed-match", "subsystem", "gate-tampering", "client-environment", "x11-forwarding", "remote-forwarding")
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_what_was_cut_off_is_not_held(name: str) -> None:
+    """That nothing came through means something only as long as there is a connection."""
+    with ssh_server(cut=True) as server:
+        (result,) = run(wishes(server), chosen([name]), lambda _situation: None)
+    assert result.outcome.status is Status.UNKNOWN, result.outcome.what
 
 
 def test_a_session_that_floods_and_never_ends() -> None:

@@ -27,7 +27,7 @@ def x11_forwarding(situation: Situation) -> Outcome:
     granted = channel.granted("x11-req", b"\0" + cookie + uint32(0), situation.wishes.seconds)
     try:
         if not granted:
-            return held("sshd refused a display" if granted is False else "sshd gave no answer")
+            return held("sshd refused a display")
         for port in range(_FIRST_DISPLAY, _FIRST_DISPLAY + _DISPLAYS):
             if _reached(connection, "x11", port):
                 return through(f"sshd made display :{port - 6000}, and what connected to it came out here")
@@ -43,7 +43,7 @@ def agent_forwarding(situation: Situation) -> Outcome:
     granted = channel.granted("auth-agent-req@openssh.com", b"", situation.wishes.seconds)
     try:
         if not granted:
-            return held("sshd refused an agent" if granted is False else "sshd gave no answer")
+            return held("sshd refused an agent")
         if connection.is_to_this_host:
             for path in _agents(situation.wishes.place.account):
                 if _reached(connection, _AGENT, path):

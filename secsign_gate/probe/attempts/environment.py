@@ -71,7 +71,7 @@ def _taken(situation: Situation, names: tuple[str, ...]) -> list[str]:
     """Return which names sshd lets in: it says so of each, and nothing is run for it."""
     channel = situation.session()
     numbers = [(name, _set(channel, name, b"", reply=True)) for name in names]
-    taken = [name for name, number in numbers if channel.reply_to(number, situation.wishes.seconds)]
+    taken = [name for name, number in numbers if channel.answered(number, situation.wishes.seconds)]
     channel.close()
     return taken
 

@@ -10,8 +10,7 @@ from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.outcome import Outcome, agreed, held, through, worst
 from secsign_gate.probe.situation import Situation
 
-_PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
-_CONNECT_FAILED = 2  # SSH_OPEN_CONNECT_FAILED: sshd was willing
+_CONNECT_FAILED = 2  # SSH_OPEN_CONNECT_FAILED: sshd was willing, else it is 1 (RFC 4254 section 5.1)
 _SECONDS = 4.0  # for a service to say something
 _VERSION = b"SSH-2.0-secsign_gate_probe\r\n"
 _KEXINIT = 20  # the message that an SSH server sends once a client has said its version

@@ -11,10 +11,11 @@ from secsign_gate.probe.attempts.forwarding import direct_tcpip
 from secsign_gate.probe.attempts.sockets import direct_streamlocal
 from secsign_gate.probe.channel import Channel, uint32
 from secsign_gate.probe.connection import Connection
-from secsign_gate.probe.outcome import Outcome, agreed, held, through
+from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown
 from secsign_gate.probe.situation import Situation
 
 _SECONDS = 4.0  # for a connection to come round
+_NO_ANSWER = "sshd gave no answer; look into its log"
 _FORWARDED_TCPIP, _FORWARDED_STREAMLOCAL = "forwarded-tcpip", "forwarded-streamlocal@openssh.com"
 
 
@@ -23,7 +24,7 @@ def remote_forwarding(situation: Situation) -> Outcome:
     connection = situation.connection
     reply = connection.ask("tcpip-forward", ssh_string(b"") + uint32(0))
     if not reply.granted:
-        return held("sshd refused to listen" if reply.granted is False else "sshd gave no answer")
+        return held("sshd refused to listen") if reply.granted is False else unknown(_NO_ANSWER)
     try:
         port = SshReader(reply.data).uint32()
     except EncodingError:
@@ -44,7 +45,7 @@ def remote_socket_forwarding(situation: Situation) -> Outcome:
     path = f"/tmp/secsign-gate-probe-{secrets.token_hex(8)}"  # noqa: S108 - of the host; nobody can guess the name
     reply = connection.ask("streamlocal-forward@openssh.com", ssh_string(path.encode()))
     if not reply.granted:
-        return held("sshd refused to make a socket" if reply.granted is False else "sshd gave no answer")
+        return held("sshd refused to make a socket") if reply.granted is False else unknown(_NO_ANSWER)
     try:
         if connection.is_to_this_host and comes_round(connection, _FORWARDED_STREAMLOCAL, lambda: _connect_to(path)):
             return through(f"sshd made the socket {path}, and who connected to it came out here")

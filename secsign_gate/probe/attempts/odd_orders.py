@@ -7,7 +7,7 @@ from secsign_gate.core.ssh_encoding import ssh_string
 from secsign_gate.probe.attempts.sessions import outcome_of
 from secsign_gate.probe.channel import Channel, uint32
 from secsign_gate.probe.marker import Marker, new_marker
-from secsign_gate.probe.outcome import Outcome, agreed, held, through
+from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown
 from secsign_gate.probe.session import Seen, listen
 from secsign_gate.probe.situation import Situation, run_command
 
@@ -37,6 +37,8 @@ def tampering(situation: Situation) -> Outcome:
         if channel.wait(lambda: channel.ended or marker.is_in(channel.data), _SECONDS):
             break
     channel.wait(lambda: channel.exit_status is not None, _SECONDS)
+    if channel.is_cut:
+        return unknown("the connection ended while the gate was tampered with")
     ran, accepted, status = marker.is_in(channel.data), _ACCEPTED in channel.data, channel.exit_status
     situation.over(channel, waiting)
     if ran:

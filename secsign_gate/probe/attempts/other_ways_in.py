@@ -130,5 +130,5 @@ def _restricted(situation: Situation, identities: list[Identity]) -> Outcome:
         if heard.seen is Seen.RAN:
             outcomes.append(through(f"{identity.name}: another command ran than the one that it is restricted to"))
         else:
-            outcomes.append(held(heard.sentence))
+            outcomes.append(outcome_of(heard))
     return worst(outcomes, unknown("name such a key by --restricted-identity"))

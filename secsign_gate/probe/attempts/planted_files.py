@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from secsign_gate.probe.attempts.environment import LOADER_OBEYS, MISSING_LIBRARY
+from secsign_gate.probe.attempts.sessions import outcome_of
 from secsign_gate.probe.marker import Marker, new_marker
 from secsign_gate.probe.outcome import Outcome, held, through, unknown
 from secsign_gate.probe.plant import EVIDENCE, HEADER, acting_as, planted, why_not
@@ -86,12 +87,16 @@ def system_rc(situation: Situation) -> Outcome:
         return held(f"this host has no {SYSTEM_RC}")
     except OSError as error:
         return unknown(f"{SYSTEM_RC} cannot be read: {error.strerror}")
-    names = [name for name in dict.fromkeys(_IN_THE_HOME.findall(text)) if ".." not in name.split("/")]
+    names = [name for name in dict.fromkeys(_IN_THE_HOME.findall(text)) if _may_be_replaced(name)]
     if not names:
         return held(f"{SYSTEM_RC} names no file of the home")
     return _try(
         situation, lambda evidence: {name: f"#!/bin/sh\n{evidence.line(str(at))}" for at, name in enumerate(names)}
     )
+
+
+def _may_be_replaced(name: str) -> bool:
+    return ".." not in name.split("/") and not name.startswith(".ssh/authorized_keys")  # by which we log in
 
 
 def _variables(evidence: Evidence) -> dict[str, str]:
@@ -125,7 +130,7 @@ def _try(situation: Situation, files: Callable[[Evidence], Mapping[str, str]], *
         return through(f"what was put into {', '.join(texts)} ran ({', '.join(ran)}), and nobody was asked")
     if LOADER_OBEYS in heard.raw:
         return through(f"LD_PRELOAD in {', '.join(texts)} reached the loader before the gate")
-    return held(f"nothing put into {', '.join(texts)} ran; {heard.sentence}")
+    return outcome_of(heard)._replace(what=f"nothing put into {', '.join(texts)} ran; {heard.sentence}")
 
 
 def _session(situation: Situation, *, anew: bool) -> Heard:

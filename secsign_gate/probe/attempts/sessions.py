@@ -20,6 +20,8 @@ _NOT_AT_ONCE = "not tried without --daemon; where the gate has none, two request
 
 def outcome_of(heard: Heard) -> Outcome:
     """Return the outcome of a session in which nothing may run unasked."""
+    if heard.seen is Seen.CUT:
+        return unknown(heard.sentence)
     return through(heard.sentence) if heard.seen is Seen.RAN else held(heard.sentence)
 
 
@@ -101,7 +103,7 @@ def subsystems(situation: Situation) -> Outcome:
 def _answered(channel: Channel, name: str, heard: Heard) -> Outcome:
     if channel.data and heard.seen not in (Seen.ASKED, Seen.REFUSED):
         return through(f"the subsystem {name} answered, and nobody was asked: {printable(channel.data, 60)}")
-    return held(f"the subsystem {name}: {heard.sentence}")
+    return outcome_of(heard)._replace(what=f"the subsystem {name}: {heard.sentence}")
 
 
 def chroot(situation: Situation) -> Outcome:
@@ -121,7 +123,7 @@ def _sftp(situation: Situation) -> tuple[Outcome, Outcome]:
             heard = listen(channel, new_marker(), 0)
             situation.over(channel, heard)
             no_files = held("no files are served unasked, so none from a chroot")
-            situation.sftp = held(f"the subsystem sftp: {heard.sentence}"), no_files
+            situation.sftp = outcome_of(heard)._replace(what=f"the subsystem sftp: {heard.sentence}"), no_files
         if situation.sftp[0].is_open:
             channel.close()
     return situation.sftp
