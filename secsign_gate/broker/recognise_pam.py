@@ -38,13 +38,13 @@ async def recognise_pam(case: Case, door: Door, world: World) -> Login:
     if proving is None:
         raise UnrecognisedError(Reason.CONFIGURATION_ERROR, "only the daemon answers PAM, see docs/pam.md")
     methods = _methods(case) if service.whole_connection else ()
+    _require_a_cause(claim, service, methods)  # before anybody could learn from the answer which accounts there are
     account = await _account(case, door, proving)
     if service.whole_connection:
         connection, sshd = await _proven(case, proving, world)
     else:
         connection, sshd = _no_ssh_connection(service), None
     case.connection = connection
-    _require_a_cause(claim, service, account, methods)
     _require_room(case, account, world)
     if sshd is not None and (reference := proving.connections.of(sshd, account.uid).refused):
         raise UnrecognisedError(Reason.REFUSED_BEFORE, f"see ref {reference}")
@@ -143,10 +143,8 @@ def _no_ssh_connection(service: PamService) -> SshConnection:
     return SshConnection(address, 0, None, 0)
 
 
-def _require_a_cause(
-    claim: AskForPam, service: PamService, account: Account, methods: tuple[AuthenticationMethod, ...]
-) -> None:
-    himself = claim.remote_user.decode("utf-8", "surrogateescape") == account.name
+def _require_a_cause(claim: AskForPam, service: PamService, methods: tuple[AuthenticationMethod, ...]) -> None:
+    himself = claim.remote_user == claim.account
     why_not = why_not_to_ask(service, methods, of_the_user_himself=himself, after_password=claim.after_password)
     if why_not:
         raise UnrecognisedError(Reason.CONFIGURATION_ERROR, why_not)

@@ -12,6 +12,8 @@ from secsign_gate.errors import ClaimError
 
 AUTH, ACCOUNT = "auth", "account"
 LONGEST_WAIT = 600  # seconds, the longest LoginGraceTime that anybody should have
+# Services that start what nobody waits for: a phone that rings each time a job is due has no cause of its owner's.
+ASKED_BY_NOBODY = frozenset({"anacron", "at", "atd", "cron", "crond", "runuser", "runuser-l", "systemd-user"})
 _SSHD = "sshd"
 _LONGEST = 256  # of a name of a service, terminal or host; file names and host names have 255 characters at most
 _NAME = re.compile(r"[!-~]*", re.ASCII)
@@ -53,8 +55,13 @@ def why_not_to_ask(
 
     `methods` are what sshd says that it has verified. `of_the_user_himself`: who asks the service is logged in as the
     account already (PAM_RUSER), as with sudo; from another host that is anybody's word. In the account phase somebody
-    has authenticated in any case.
+    has authenticated in any case, but in the services that nobody waits for.
     """
+    if not asked.whole_connection and asked.name in ASKED_BY_NOBODY:
+        return (
+            f"{asked.name} starts what nobody waits for, so nobody's phone is asked; "
+            f"take the gate's line out of what /etc/pam.d/{asked.name} includes, see docs/pam.md"
+        )
     key_shown = any(isinstance(method, PublicKey) for method in methods)
     from_here = not asked.whole_connection and not asked.remote_host
     if asked.phase == ACCOUNT or key_shown or after_password or (of_the_user_himself and from_here):

@@ -232,6 +232,9 @@ def test_what_was_approved_is_not_asked_for_again(visited: Visited) -> None:
         ({"account": b"ro\0ot"}, Reason.UNKNOWN_ACCOUNT),
         ({"account": b"\xff" * 5000}, Reason.UNKNOWN_ACCOUNT),
         ({"phase": b"auth"}, Reason.CONFIGURATION_ERROR),
+        # Who has shown nothing does not learn which accounts there are.
+        ({"phase": b"auth", "account": b"no such account"}, Reason.CONFIGURATION_ERROR),
+        ({"service": b"cron", "terminal": b"cron", "ssh_connection": b""}, Reason.CONFIGURATION_ERROR),
         ({"auth_info": b"publickey ssh-ed25519 AAAA"}, Reason.AUTH_INFO_UNUSABLE),
         ({"auth_info": b"publickey ssh-ed25519 AAAA\n"}, Reason.AUTH_INFO_UNUSABLE),
         ({"auth_info": b"\0\n"}, Reason.AUTH_INFO_UNUSABLE),

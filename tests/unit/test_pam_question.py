@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secsign_gate.core.login import OtherMethod, PamService, PublicKey
-from secsign_gate.core.pam_question import LONGEST_WAIT, pam_service, why_not_to_ask
+from secsign_gate.core.pam_question import ASKED_BY_NOBODY, LONGEST_WAIT, pam_service, why_not_to_ask
 from secsign_gate.errors import ClaimError
 
 SUDO = {
@@ -106,3 +106,12 @@ def test_a_phone_may_ring_for(
 def test_no_phone_rings_for(service: PamService, methods: tuple[OtherMethod, ...], himself: bool) -> None:
     why = why_not_to_ask(service, methods, of_the_user_himself=himself, after_password=False)
     assert "--after-password" in why
+
+
+@pytest.mark.parametrize("name", sorted(ASKED_BY_NOBODY))
+def test_no_phone_rings_for_what_nobody_waits_for(name: str) -> None:
+    """A line in common-account is asked by cron as well, for every job."""
+    for phase in ("auth", "account"):
+        service = asked(phase, over_ssh=False)._replace(name=name)
+        why = why_not_to_ask(service, (), of_the_user_himself=True, after_password=True)
+        assert f"/etc/pam.d/{name}" in why
