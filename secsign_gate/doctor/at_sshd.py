@@ -5,7 +5,7 @@ from typing import NamedTuple
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.accounts import accounts_with_shells
 from secsign_gate.doctor.force_command import GateProgram, parse_door
-from secsign_gate.doctor.sshd_host import pam_service
+from secsign_gate.doctor.pam_files import pam_service
 from secsign_gate.doctor.sshd_judge import may_log_in
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
 from secsign_gate.doctor.sshd_session import Connection, Host, Session
@@ -41,7 +41,7 @@ class AtSshd(NamedTuple):
     def programs(self) -> tuple[GateProgram, ...]:
         """Every door of the gate on its way: before its keys, in PAM, and before each session."""
         pam, keys = self.session.pam_gate, self.effective.value("authorizedkeyscommand")
-        found = (parse_door(keys.split()), parse_door(pam.arguments) if pam is not None else None, self.program)
+        found = (parse_door(keys.split()), parse_door(pam.command) if pam is not None else None, self.program)
         return tuple(program for program in found if program is not None)
 
     @property
@@ -75,6 +75,12 @@ class SshdSeen(NamedTuple):
     def others(self) -> tuple[AtSshd, ...]:
         """The accounts that it does not stand before."""
         return tuple(one for one in self.accounts if not one.is_gated)
+
+    @property
+    def pam_service(self) -> str:
+        """The name of the PAM service that sshd asks (PamServiceName, from 9.8 on)."""
+        named = (one.effective.value("pamservicename") for one in self.accounts)
+        return next((name for name in named if name), "sshd")
 
     @property
     def programs(self) -> tuple[GateProgram, ...]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from secsign_gate.config import Settings
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor.at_sshd import SshdSeen
+from secsign_gate.doctor.behind_pam import examine_behind_pam
 from secsign_gate.doctor.broker import examine_broker
 from secsign_gate.doctor.clock import examine_clock
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
@@ -18,6 +19,7 @@ from secsign_gate.doctor.id_server import examine_id_servers
 from secsign_gate.doctor.mapping import examine_mapping
 from secsign_gate.doctor.orders import Orders, examine_orders, load_orders
 from secsign_gate.doctor.own_files import examine_pam_files, examine_record, examine_sshd_files
+from secsign_gate.doctor.pam_doors import examine_pam_doors
 from secsign_gate.doctor.sshd_part import sshd_findings
 from secsign_gate.doctor.station import Examined, Station
 from secsign_gate.sshd.config_files import read_config
@@ -58,6 +60,7 @@ def way_in_findings(seen: SshdSeen, settings: Settings | None, account: str = ""
     with suppress(SshdError):  # sshd_findings has told that they cannot be read
         findings += examine_sshd_files(read_config(seen.sshd.configuration))
     findings += examine_pam_files()
+    findings += examine_pam_doors(seen.pam_service)
     return tuple(findings)
 
 
@@ -120,7 +123,10 @@ def phone_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
     if orders.settings is None or orders.users is None:
         return (_no_orders("who is asked for whom"),)
     registered = frozenset() if orders.registry is None else orders.registry.accounts
-    return examine_mapping(orders.settings, orders.users, seen.gated, registered)
+    return (
+        *examine_mapping(orders.settings, orders.users, seen.gated, registered),
+        *examine_behind_pam(orders.settings, seen.gated, orders.depends_on_key),
+    )
 
 
 def _no_orders(what: str) -> Finding:

@@ -34,6 +34,11 @@ class Orders(NamedTuple):
         found = frozenset() if self.users is None else frozenset(self.users.secsign_ids(account))
         return found if self.registry is None else found | self.registry.secsign_ids(account)
 
+    def depends_on_key(self, account: str) -> bool:
+        """Tell whether several people may share `account`, so that the key must be known (broker/world.py)."""
+        registered = self.registry is not None and account in self.registry.accounts
+        return registered or (self.users is not None and self.users.depends_on_key(account))
+
 
 def load_orders(path: str) -> Orders:
     """Load the configuration at `path`, the users file, although the former may be wrong, and the registry."""

@@ -9,7 +9,8 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.sshd_host import host_facts, pam_service
+from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.sshd_host import host_facts
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes, connections, lines_about
 from secsign_gate.doctor.sshd_session import NO_SHELLS, Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config

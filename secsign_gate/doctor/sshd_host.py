@@ -8,14 +8,12 @@ from pathlib import Path
 from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.ownership import way_to
-from secsign_gate.doctor.pam_lines import INCLUDES, parse_pam
-from secsign_gate.doctor.sshd_session import Host, PamLine
+from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.sshd_session import Host
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd
 
-_PAM_FOLDERS = ("/etc/pam.d", "/usr/lib/pam.d")
-_DEEPEST_PAM = 16
 _SSHRC = "/etc/ssh/sshrc"
 _PTRACE_SCOPE = "/proc/sys/kernel/yama/ptrace_scope"
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -43,25 +41,6 @@ def host_facts(
         frozenset(path for path in paths if only_root_makes(path)),
         settings,
     )
-
-
-def pam_service(name: str, depth: int = 0) -> list[PamLine]:
-    """Return the lines of a PAM service, those of included files where they are included; none if there is no file."""
-    path = next((path for path in (f"{folder}/{name}" for folder in _PAM_FOLDERS) if Path(path).is_file()), None)
-    if path is None or depth > _DEEPEST_PAM:
-        return []
-    try:
-        text = Path(path).read_text("utf-8", "surrogateescape")
-    except OSError:  # said by whoever judges who may read and write PAM's files
-        return []
-    lines = []
-    for line in parse_pam(path, text):
-        if line.control not in INCLUDES:
-            lines.append(line)
-            continue
-        included = pam_service(line.module.removeprefix("/etc/pam.d/"), depth + 1)
-        lines += [one for one in included if line.group in ("", one.group)]
-    return lines
 
 
 def _is_roots(shell: str) -> bool:

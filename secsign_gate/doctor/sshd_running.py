@@ -4,8 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from secsign_gate.doctor.accounts import accounts_with_shells
+from secsign_gate.doctor.pam_files import pam_service
 from secsign_gate.doctor.sshd_files import Files
-from secsign_gate.doctor.sshd_host import pam_service
 from secsign_gate.doctor.sshd_judge import may_log_in
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
 from secsign_gate.doctor.sshd_session import Connection, Host, Session

@@ -1,6 +1,5 @@
 """What the sshd part of the doctor judges: one account on one connection, and what sshd would do for it."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import GateProgram
 from secsign_gate.doctor.gate_line import gate_on_line
+from secsign_gate.doctor.pam_lines import PamLine
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.version import Version
@@ -17,8 +17,7 @@ from secsign_gate.sshd.version import Version
 ROOT = 0
 NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "shutdown", "halt"})
 NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
-_PAM_DOOR, _KEYS_DOOR = "secsign-gate-pam", "secsign-gate-authorized-keys"
-_ACTION = re.compile(r"(\w+)=(\w+)")
+_KEYS_DOOR = "secsign-gate-authorized-keys"
 _ASK_PAM = (
     "keyboard-interactive",
     "password",
@@ -41,37 +40,6 @@ class Connection(NamedTuple):
     host: str
     local_address: str
     local_port: int
-
-
-class PamLine(NamedTuple):
-    """A line of a PAM service (pam.conf(5)). `group` is account, auth, password or session; see pam_lines.py."""
-
-    path: str
-    number: int
-    group: str
-    control: str
-    module: str
-    arguments: tuple[str, ...]
-
-    @property
-    def place(self) -> str:
-        """Where it stands, for a sentence."""
-        return f"{self.path} line {self.number}"
-
-    @property
-    def is_gate(self) -> bool:
-        """Tell whether it is the gate's PAM door, and a no of it is one."""
-        counts = self.control in ("required", "requisite") or "default=die" in self.control
-        return counts and any(word.rpartition("/")[2] == _PAM_DOOR for word in self.arguments)
-
-    def may_skip(self, following: int) -> bool:
-        """Tell whether a yes of this line keeps the one that stands `following` lines below it from being asked.
-
-        It is a yes as well that the password has expired (pam.conf(5), new_authtok_reqd).
-        """
-        ends = [action for value, action in _ACTION.findall(self.control) if value in ("success", "new_authtok_reqd")]
-        skips = any(action == "done" or (action.isdecimal() and int(action) >= following) for action in ends)
-        return self.control == "sufficient" or skips
 
 
 class Host(NamedTuple):

@@ -8,6 +8,7 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor import one_login
 from secsign_gate.doctor.at_sshd import AtSshd, SshdSeen, see_sshd
+from secsign_gate.doctor.behind_pam import examine_behind_pam
 from secsign_gate.doctor.daemon_found import daemon_found
 from secsign_gate.doctor.finding import Finding, Status, worst
 from secsign_gate.doctor.host import broker_findings, gate_findings, id_server_findings, way_in_findings
@@ -67,7 +68,7 @@ def examine_login(asked: Asked, *, id_servers: bool = True) -> Walk:
         examined.append(Examined(Station.ID_SERVER, answers))
         if orders.settings is not None and worst(answers) not in (Status.BROKEN, Status.UNKNOWN):
             known = examine_secsign_ids(orders.settings.id_server, ids[:_MOST_IDS])
-    examined.append(Examined(Station.PHONE, (*_phone(orders, account, ids, prints), *known)))
+    examined.append(Examined(Station.PHONE, (*_phone(orders, account, ids, prints), *_behind_pam(orders, one), *known)))
     return Walk(account, tuple(examined), orders.settings, ids, status)
 
 
@@ -110,3 +111,9 @@ def _phone(orders: Orders, account: Account, ids: tuple[SecSignId, ...], prints:
     for secsign_id in ids[:1]:
         findings += one_login.examine_phone(account, secsign_id, orders.settings)
     return findings
+
+
+def _behind_pam(orders: Orders, one: AtSshd | None) -> tuple[Finding, ...]:
+    if orders.settings is None or one is None:
+        return ()
+    return examine_behind_pam(orders.settings, (one,), orders.depends_on_key)

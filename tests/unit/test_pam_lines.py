@@ -2,7 +2,7 @@
 
 import pytest
 
-from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.pam_lines import NO, YES, bounded, is_asked, parse_pam
 from secsign_gate.doctor.sshd_rules.environment import reads_user_file
 
 TEXT = """\
@@ -42,6 +42,18 @@ def test_lines_are_read_with_their_places():
         ("account [default=ignore] pam_exec.so /opt/secsign-gate/bin/secsign-gate-pam", False),
         ("account required pam_exec.so /usr/bin/other", False),
         ("account required pam_exec.so /tmp/secsign-gate-pam-not", False),
+        ("account required pam_exec.so seteuid quiet stdout /v/bin/python3 -I -S /v/bin/secsign-gate-pam", True),
+        ("account required pam_exec.so quiet /v/bin/secsign-gate pam --seconds 50", True),
+        ("account required pam_exec.so quiet /v/bin/python3 -I /v/bin/secsign-gate pam", True),
+        ("account required pam_exec.so quiet /v/bin/secsign-gate check", False),
+        # Where the name stands, but something else is started, or nothing at all.
+        ("account required pam_exec.so quiet /bin/true /v/bin/secsign-gate-pam", False),
+        ("account required pam_exec.so quiet /v/bin/python3 -c pass /v/bin/secsign-gate-pam", False),
+        ("account required pam_permit.so /v/bin/secsign-gate-pam", False),
+        ("account required pam_exec.so type=session /v/bin/secsign-gate-pam", False),
+        ("account required pam_exec.so type=account /v/bin/secsign-gate-pam", True),
+        ("account [success=ok auth_err=die default=ignore] pam_exec.so /v/bin/secsign-gate-pam", False),
+        ("account sufficient pam_exec.so /v/bin/secsign-gate-pam", False),
     ],
 )
 def test_the_gate_is_known_where_its_no_counts(line, is_gate):
@@ -66,3 +78,40 @@ def test_it_is_known_whether_the_users_file_is_read(line, reads):
 
 def test_an_empty_file_has_no_lines():
     assert parse_pam("/x", "") == parse_pam("/x", "\n#\n\\\n") == []
+
+
+def lines(text):
+    return parse_pam("/etc/pam.d/x", text)
+
+
+WRONG_PASSWORD = {"pam_unix.so": NO, "pam_deny.so": NO}
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ("auth required pam_unix.so", True),
+        ("auth requisite pam_unix.so", False),
+        ("auth sufficient pam_unix.so\nauth required pam_deny.so", True),
+        ("auth sufficient pam_unix.so\nauth requisite pam_deny.so", False),
+        ("auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so", False),
+        ("auth [success=1 default=die] pam_unix.so\nauth required pam_permit.so", False),
+        ("auth [default=2] pam_unix.so\nauth required pam_permit.so", False),
+        ("auth required pam_unix.so\nauth sufficient pam_permit.so", True),
+        ("auth sufficient pam_permit.so", False),
+        ("auth optional pam_unix.so", True),
+    ],
+)
+def test_which_lines_pam_comes_to(before, asked):
+    """As tests/e2e/test_pam_auth.py sees it with real PAM."""
+    stack = lines(f"{before}\nauth required pam_exec.so /v/bin/secsign-gate-pam")
+    assert is_asked(stack, len(stack) - 1, lambda line: WRONG_PASSWORD.get(line.module, YES)) is asked
+
+
+def test_what_ends_a_substack_ends_no_more():
+    inner = bounded(lines("auth sufficient pam_unix.so\nauth requisite pam_deny.so"))
+    stack = [*inner, *lines("auth required pam_exec.so /v/bin/secsign-gate-pam")]
+    assert is_asked(stack, 2, lambda line: WRONG_PASSWORD.get(line.module, YES))
+    assert is_asked(stack, 2, lambda _: YES)
+    assert not stack[0].may_skip(2)
+    assert stack[0].may_skip(1)

@@ -372,6 +372,23 @@ def test_a_line_that_may_keep_pam_from_asking_the_gate_is_told(before, skips):
     assert found(session(host=host, **WIDE)) == ({(Status.WEAK, "")} if skips else set())
 
 
+@pytest.mark.parametrize(
+    ("before", "methods", "status"),
+    [
+        ("auth requisite pam_unix.so\n", "keyboard-interactive:pam", None),
+        ("auth required pam_unix.so\n", "keyboard-interactive:pam", Status.WEAK),
+        ("", "keyboard-interactive:pam", Status.OPEN),
+        ("", "publickey,keyboard-interactive:pam", None),
+        ("", "publickey,keyboard-interactive:pam keyboard-interactive:pam", Status.OPEN),
+    ],
+)
+def test_after_password_must_be_true(before, methods, status):
+    host = pam(f"{before}auth requisite {PAM_DOOR} --after-password")
+    ways = {"kbdinteractiveauthentication": "yes", "authenticationmethods": methods}
+    said = {one.status for one in judge([session(host=host, **WIDE | ways)]) if "--after-password" in one.what}
+    assert said == ({status} if status else set())
+
+
 def test_keys_that_only_the_gate_hands_out_are_gated():
     keys = {"forcecommand": "none", "authorizedkeysfile": "none", "trustedusercakeys": "none",
             "authorizedkeyscommand": "/opt/secsign-gate/bin/secsign-gate-authorized-keys %u %t %k %f"}  # fmt: skip

@@ -7,6 +7,7 @@ from secsign_gate.doctor.sshd_rules import (
     gate,
     keeping,
     own_settings,
+    pam_door,
     start_up,
 )
 from secsign_gate.doctor.sshd_session import Rule
@@ -19,4 +20,5 @@ RULES: tuple[Rule, ...] = (
     *authentication.RULES,
     *own_settings.RULES,
     *keeping.RULES,
+    *pam_door.RULES,
 )

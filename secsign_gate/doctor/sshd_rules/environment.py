@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.pam_lines import PamLine
 from secsign_gate.doctor.sshd_rules.variables import PYTHON, heeded, is_overruled, set_env_line
-from secsign_gate.doctor.sshd_session import Hole, PamLine, Rule, Session
+from secsign_gate.doctor.sshd_session import Hole, Rule, Session
 from secsign_gate.sshd.config_lines import split_arguments
 
 ACCEPT_LINE = "AcceptEnv LANG LC_* COLORTERM NO_COLOR"
@@ -87,9 +88,7 @@ def _user(session: Session) -> Iterator[Hole]:
 
 def reads_user_file(line: PamLine) -> bool:
     """Tell whether a line of PAM's has ~/.pam_environment read (pam_env(8), user_readenv)."""
-    return line.module.rpartition("/")[2] == "pam_env.so" and any(
-        argument in _READS_USER_FILE for argument in line.arguments
-    )
+    return line.module_name == "pam_env.so" and any(argument in _READS_USER_FILE for argument in line.arguments)
 
 
 def _pam(session: Session) -> Iterator[Hole]:
