@@ -94,6 +94,33 @@ def test_forwarding_waits_for_the_tap(gate: Gate, alice: Person) -> None:
         assert login.outcome().stdout == b"through"
 
 
+def test_a_connection_without_a_session_forwards_only_after_the_tap(gate: Gate, alice: Person) -> None:
+    """`ssh -N -L`, for which no ForceCommand is ever asked."""
+    with socket.create_server(("127.0.0.1", 0)) as inside, socket.socket() as free:
+        inside.settimeout(60)
+        free.bind(("127.0.0.1", 0))
+        here, there = free.getsockname()[1], inside.getsockname()[1]
+        free.close()
+        login = alice.ssh(options=["-N", "-L", f"{here}:127.0.0.1:{there}", "-o", "ExitOnForwardFailure=yes"])
+        gate.phone("alice").wait()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", here))
+        gate.phone("alice").accept()
+        wait_for_record(gate, ground="approved")
+        while True:
+            try:
+                outside = socket.create_connection(("127.0.0.1", here), 60)
+                break
+            except ConnectionRefusedError:
+                continue
+        with outside:
+            stream, _ = inside.accept()
+            with stream:
+                stream.sendall(b"through")
+            assert outside.recv(7, socket.MSG_WAITALL) == b"through"
+        login.session.kill()
+
+
 def test_forwarding_is_refused_with_the_connection(gate: Gate, alice: Person) -> None:
     with socket.create_server(("127.0.0.1", 0)) as inside:
         login = alice.ssh(options=["-W", f"127.0.0.1:{inside.getsockname()[1]}"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import drop_in
 import pytest
 from accounts import PASSWORD
+from pam_stack import PAM
 from records import wait_for_record
 from running_broker import SOCKET, RunningBroker
 
@@ -180,4 +181,29 @@ class TestPasswordThenPush:
         assert login.outcome().status == 255
         assert (alice.home / "asked").read_text().count("\n") == 3
         assert len(gate.phone("alice").auth_sessions()) == 1
+        assert not alice.has("proof")
+
+    @pytest.mark.parametrize(
+        ("lines", "rings"),
+        [
+            ("auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so", False),
+            ("auth requisite pam_unix.so", False),
+            ("auth required pam_unix.so", True),
+            ("auth substack as-on-fedora", True),
+        ],
+    )
+    def test_the_phone_is_quiet_only_where_a_wrong_password_ends_pams_lines(
+        self, gate: Gate, password_then_push: RunningBroker, pam: PamStack, lines: str, *, rings: bool
+    ) -> None:
+        """What PAM does, on which docs/pam.md and the doctor rely; nobody is let in by any of these."""
+        pam.write("as-on-fedora", "auth sufficient pam_unix.so\nauth required pam_deny.so\n")
+        text = (PAM / "sshd").read_text()
+        assert text.count("\n@include common-auth\n") == 1
+        pam.write("sshd", text.replace("\n@include common-auth\n", f"\n{lines}\n"))
+        (alice,) = known(gate, password_then_push, ("alice", "alice"))
+        login = with_password(alice, "touch proof", password="wrong")
+        if rings:
+            gate.phone("alice").accept()
+        assert login.outcome().status == 255
+        assert len(gate.phone("alice").auth_sessions()) == (1 if rings else 0)
         assert not alice.has("proof")
