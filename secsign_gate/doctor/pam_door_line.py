@@ -40,7 +40,10 @@ def unfounded_password(lines: Sequence[PamLine], at: int) -> tuple[Status, str, 
 
 
 def examine_service(name: str, lines: Sequence[PamLine], *, of_sshd: bool) -> Iterator[Finding]:
-    """Judge the gate's lines in the service called `name`; `of_sshd` if sshd asks it, whose settings say more of it."""
+    """Judge the gate's lines in the service called `name`, without naming it.
+
+    `of_sshd` if sshd asks it: sshd's settings say more of it (sshd_rules/pam_door.py).
+    """
     for line in lines:
         if not line.starts_gate:
             continue
@@ -53,7 +56,7 @@ def examine_service(name: str, lines: Sequence[PamLine], *, of_sshd: bool) -> It
             what = unfounded_password(auth, auth.index(line))
             if what is not None:
                 status, words, mend, text, why = what
-                yield Finding(status, "", "", f"{words}, in {name}", why, mend, text)
+                yield Finding(status, "", "", words, why, mend, text)
 
 
 def _examine_line(line: PamLine) -> Iterator[Finding]:
@@ -73,16 +76,18 @@ def _examine_line(line: PamLine) -> Iterator[Finding]:
 
 def _of_another_service(name: str, line: PamLine) -> Iterator[Finding]:
     if name in ASKED_BY_NOBODY:
-        what = f"{line.place} has the gate asked in {name}, which nobody waits at: the gate refuses there"
-        mend = f"keep the line out of files that {name} includes; it belongs into /etc/pam.d/sshd, sudo and the like"
-        yield Finding(Status.BROKEN, "", "", what, f"what {name} starts does not start any more", mend)
+        what = f"{line.place} has the gate asked where nobody waits for a phone, and it refuses there"
+        mend = (
+            "keep the line out of files that such services include; it belongs into /etc/pam.d/sshd, sudo and the like"
+        )
+        yield Finding(Status.BROKEN, "", "", what, "what they start does not start any more", mend)
         return
     if "seteuid" not in line.options:
-        what = f"{line.place} has no seteuid, so in {name} the gate may be started as whoever calls it"
+        what = f"{line.place} has no seteuid, so the gate may be started as whoever calls it"
         why = "it asks as root or not at all, and refuses"
         yield Finding(Status.BROKEN, "", "", what, why, "write it before the program", door_text(line, "seteuid"))
     if "stdout" in line.options and name in _OUTPUT_IS_A_COMMANDS:
-        what = f"{line.place} has stdout, so in {name} what the gate says goes into the output of the command"
+        what = f"{line.place} has stdout, so what the gate says goes into the output of the command"
         why = "who reads that output by a program reads our sentence, too; on a terminal the gate speaks without"
         text = door_text(line._replace(arguments=tuple(word for word in line.arguments if word != "stdout")))
         yield Finding(Status.WEAK, "", "", what, why, "take it away", text)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gate import Gate, Person
+    from pam_stack import PamStack
 
+SUDO_LINE = (
+    "auth requisite pam_exec.so seteuid quiet /opt/secsign-gate/bin/python3 -I -S"
+    " /opt/secsign-gate/bin/secsign-gate-pam --after-password\n"
+)
 STATIONS = ["sshd", "gate", "broker", "ID server", "phone"]
 
 
@@ -468,3 +473,34 @@ class TestPush:
     )
     def test_options_that_mean_nothing_together(self, gate: Gate, arguments: list[str]) -> None:
         assert doctor(gate, *arguments).returncode == 2
+
+
+@pytest.mark.usefixtures("everybody", "broker")
+class TestPamDoor:
+    def test_mistakes_in_pams_files_are_found_where_they_stand(self, gate: Gate, pam: PamStack) -> None:
+        """As made by hand: the line in the file that cron includes, stdout for sudo, and a password nobody is asked."""
+        pam.use("sudo", service="sudo")
+        assert not [one for one in findings(gate) if "pam.d/sudo line" in one["what"]]
+        pam.restore()
+        pam.use("sudo", service="sudo")
+        sudo = Path("/etc/pam.d/sudo")
+        sudo.write_text(sudo.read_text().replace("seteuid quiet", "quiet stdout"))
+        pam.write("su", f"auth sufficient pam_rootok.so\n{SUDO_LINE}")
+        pam.write("cron", f"account requisite {SUDO_LINE.partition('requisite')[2].strip()}\n")
+        found = findings(gate)
+        for words, status, services in (
+            ("has stdout", "weak", "sudo"),
+            ("has no seteuid", "broken", "sudo"),
+            ("no line before asks for one", "open", "su, su-l"),
+            ("has the gate asked where nobody waits", "broken", "cron"),
+        ):
+            finding = the_one(found, words)
+            assert finding["status"] == status
+            assert finding["what"].endswith(f"(service {services})")
+
+    def test_an_account_whose_phone_depends_on_the_key_behind_an_account_line(self, gate: Gate, pam: PamStack) -> None:
+        pam.use("sshd-account")
+        assert not [one for one in findings(gate) if "depends on the key" in one["what"]]
+        gate.add_to_users_file(f"alice {gate.id_of('other')} SHA256:{'A' * 43}")
+        assert the_one(findings(gate), "depends on the key")["status"] == "broken"
+        assert the_one(findings(gate, "--user", "alice"), "depends on the key")["account"] == "alice"

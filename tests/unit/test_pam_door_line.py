@@ -30,13 +30,13 @@ def test_the_examples_are_in_order() -> None:
 @pytest.mark.parametrize(
     ("service", "text", "status", "words"),
     [
-        ("sudo", SUDO.replace("quiet", "quiet stdout"), Status.WEAK, "has stdout, so in sudo"),
-        ("su", SUDO.replace("seteuid ", ""), Status.BROKEN, "has no seteuid, so in su"),
+        ("sudo", SUDO.replace("quiet", "quiet stdout"), Status.WEAK, "has stdout, so what"),
+        ("su", SUDO.replace("seteuid ", ""), Status.BROKEN, "has no seteuid"),
         ("su", SUDO.replace(JUMP, "auth sufficient pam_rootok.so\n"), Status.OPEN, "no line before asks for one"),
         ("su", SUDO.replace(JUMP, "auth required pam_unix.so\n"), Status.WEAK, "with a wrong password, too"),
         ("sudo", SUDO.replace("requisite pam_exec", "optional pam_exec"), Status.OPEN, "goes on when it says no"),
-        ("cron", f"account required pam_exec.so seteuid quiet {DOOR}", Status.BROKEN, "nobody waits at"),
-        ("systemd-user", f"account required pam_exec.so quiet {DOOR}", Status.BROKEN, "nobody waits at"),
+        ("cron", f"account required pam_exec.so seteuid quiet {DOOR}", Status.BROKEN, "where nobody waits"),
+        ("systemd-user", f"account required pam_exec.so quiet {DOOR}", Status.BROKEN, "where nobody waits"),
         ("sudo", f"session required pam_exec.so seteuid quiet {DOOR}", Status.BROKEN, "PAM's session lines"),
         ("sudo", SUDO.replace(DOOR, "/opt/secsign-gate/bin/secsign-gate pam"), Status.NOTE, "not isolated"),
     ],
