@@ -34,6 +34,14 @@ def keys_user(text: str) -> str:
     return found[1]
 
 
+def pam_example(shipped: str, doors: Doors) -> str:
+    """Return an example for /etc/pam.d, whose content is `shipped`, with the program and the daemon of this host."""
+    text = shipped.replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
+    if doors.broker == PAM_BROKER:
+        return text
+    return re.sub(rf"(?m)^.* pam_exec\.so .*/{_PROGRAM}\b.*$", lambda line: f"{line[0]} --broker {doors.broker}", text)
+
+
 def pam_text(present: str, shipped: str, gated: Gated, break_glass: tuple[str, ...], doors: Doors) -> str:
     """Return sshd's PAM file `present` with the gate in its account phase. `shipped` is the content of SHIPPED_PAM.
 
@@ -42,7 +50,7 @@ def pam_text(present: str, shipped: str, gated: Gated, break_glass: tuple[str, .
     """
     match_line(gated, break_glass)  # the same names are refused
     place = _PLACE.search(shipped)
-    ours = [line for line in shipped.splitlines() if line and not line.startswith("#")]
+    ours = [line for line in pam_example(shipped, doors).splitlines() if line and not line.startswith("#")]
     gates = [number for number, line in enumerate(ours) if _PROGRAM in line]
     if place is None or len(gates) != 1 or ours.count(place[1]) != 1:
         raise PlanError(f"the shipped {SHIPPED_PAM} is not what this program knows; install it anew")
@@ -50,13 +58,10 @@ def pam_text(present: str, shipped: str, gated: Gated, break_glass: tuple[str, .
         raise PlanError("sshd's PAM file starts the gate already, by hand; take that line out first")
     if [line.strip() for line in present.splitlines()].count(place[1]) != 1:
         raise PlanError(f"sshd's PAM file has no line `{place[1]}`, as Debian's has; follow docs/pam.md by hand")
-    gate = ours[gates[0]].replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
-    if doors.broker != PAM_BROKER:
-        gate += f" --broker {doors.broker}"
     mark = f"# secsign-gate, by `secsign-gate enable` from {SHIPPED_PAM}; `secsign-gate disable` takes it out"
     # A line is skipped to what comes behind it, so there must be something.
     behind = ours[gates[0] + 1 :] or ["account  required  pam_permit.so"]
-    lines = [mark, *ours[: gates[0]], *_let_past(gated, break_glass), gate, *behind]
+    lines = [mark, *ours[: gates[0]], *_let_past(gated, break_glass), ours[gates[0]], *behind]
     return re.sub(rf"(?m)^[ \t]*{re.escape(place[1])}[ \t]*$", lambda _: "\n".join(lines), present)
 
 

@@ -43,6 +43,7 @@ Switch it on, and off again:
   secsign-gate enable --user alice                           shows the plan, tries it, undoes it unless ...
   secsign-gate confirm                                       ... a new login says that it is well
   secsign-gate disable                                       as it was before
+  secsign-gate pam sudo                                      the lines for /etc/pam.d, to do it by hand
 
 \b
 Look at what it does:
@@ -88,6 +89,7 @@ _COMMANDS = {
         "secsign_gate.admin.import_mapping", "import_mapping", "Convert the vendor's secsignid.config."
     ),
     "log": _Command("secsign_gate.admin.log", "log", "Show verdicts on record."),
+    "pam": _Command("secsign_gate.admin.pam", "pam", "Print the lines for /etc/pam.d."),
     "phone": _Command("secsign_gate.simulator.cli", "phone", "Use the simulator's phone."),
     "probe": _Command("secsign_gate.admin.probe", "probe", "Try from outside what gets past the gate."),
     "simulator": _Command("secsign_gate.simulator.cli", "simulator", "Run an ID server with a phone."),
@@ -96,7 +98,8 @@ _COMMANDS = {
 }
 
 
-_ABOUT_CHANGES = ("confirm", "disable", "enable")  # these see to changes that are under way themselves
+# The first three see to changes that are under way themselves. The last one may be somebody's login.
+_UNDO_NOTHING = ("confirm", "disable", "enable", "pam")
 
 
 class _Commands(click.Group):
@@ -136,7 +139,7 @@ def cli(ctx: click.Context) -> None:
     """Attach what all commands share: colours only for a terminal whose user wants them (https://no-color.org)."""
     if os.environ.get("NO_COLOR"):
         ctx.color = False
-    if os.geteuid() == 0 and ctx.invoked_subcommand not in _ABOUT_CHANGES:
+    if os.geteuid() == 0 and ctx.invoked_subcommand not in _UNDO_NOTHING:
         _undo_what_is_due()
 
 

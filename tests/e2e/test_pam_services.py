@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from accounts import PASSWORD
-from pam_stack import pam_doors
+from by_hand import PYTHON
+from pam_stack import EXAMPLES, OUR_LINE, pam_doors
 from processes import ended
 from records import wait_for_record
 from running_broker import RunningBroker
@@ -220,3 +221,51 @@ def test_the_console_asks_too(gate: Gate, pam: PamStack) -> None:
         terminal.type("exit\r")
         assert terminal.wait() == 0
     assert gate.records[0]["service"] == "login"
+
+
+def test_the_administrators_program_on_the_line_is_the_door_as_well(gate: Gate, pam: PamStack) -> None:
+    text = Path("/etc/pam.d/sudo").read_text()
+    line = "auth requisite pam_exec.so seteuid quiet /opt/secsign-gate/bin/secsign-gate pam --after-password"
+    pam.write("sudo", text.replace("\n@include common-auth\n", f"\n@include common-auth\n{line}\n"))
+    running = as_alice("sudo", "-S", "-p", "", "id", "-un")
+    typed(running)
+    gate.simulator.accept(phone(gate, "alice"))
+    assert running.communicate(timeout=LONGEST_WAIT) == (b"root\n", b"")
+    running = as_alice("sudo", "-S", "-p", "", "id", "-un")
+    typed(running)
+    gate.simulator.deny(phone(gate, "alice"))
+    assert running.communicate(timeout=LONGEST_WAIT)[0] == b""
+    assert [one.get("ground") or one["reason"] for one in gate.records] == ["approved", Reason.DENIED_ON_PHONE]
+
+
+@pytest.mark.parametrize("setup", ["sudo", "login"])
+def test_what_the_command_prints_is_what_to_write(gate: Gate, pam: PamStack, setup: str) -> None:
+    program = "/opt/secsign-gate/bin/secsign-gate"
+    printed = subprocess.run([program, "pam", setup], check=True, capture_output=True, text=True).stdout
+    text = Path("/etc/pam.d/sudo").read_text()
+    pam.write("sudo", text.replace("\n@include common-auth\n", f"\n{printed}\n"))
+    running = as_alice("sudo", "-S", "-p", "", "id", "-un")
+    typed(running)
+    gate.simulator.accept(phone(gate, "alice"))
+    assert running.communicate(timeout=LONGEST_WAIT) == (b"root\n", b"")
+
+
+def test_cron_rings_no_phone_though_the_line_is_in_what_all_services_include(gate: Gate, pam: PamStack) -> None:
+    """As cron asks before each job; a line in common-account is for it, too."""
+    line = OUR_LINE.search((EXAMPLES / "sshd-account").read_text())
+    assert line is not None
+    pam.write("cron", f"{line[0]}\n")
+    code = (
+        "import ctypes\n"
+        "pam = ctypes.CDLL('libpam.so.0')\n"
+        "handle = ctypes.c_void_p()\n"
+        "conversation = (ctypes.c_void_p * 2)()\n"
+        "assert pam.pam_start(b'cron', b'alice', conversation, ctypes.byref(handle)) == 0\n"
+        "print(pam.pam_acct_mgmt(handle, 0x8000))\n"
+    )
+    done = subprocess.run([PYTHON, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout != "0\n"
+    (record,) = gate.records
+    assert record["reason"] == Reason.CONFIGURATION_ERROR
+    assert "/etc/pam.d/cron" in record["detail"]
+    assert gate.phone("alice").auth_sessions() == []

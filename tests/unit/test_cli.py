@@ -79,7 +79,7 @@ class TestHelp:
         assert not loaded & {"httpx", "starlette", "uvicorn", "cryptography", "paramiko", "asyncio", "ssl"}
 
     @pytest.mark.parametrize(
-        "command", ["broker", "check", "import-mapping", "log", "phone", "simulator", "status", "unblock"]
+        "command", ["broker", "check", "import-mapping", "log", "pam", "phone", "simulator", "status", "unblock"]
     )
     def test_every_command_has_help_with_examples(self, command: str) -> None:
         done = run(command, "-h")
