@@ -7,14 +7,12 @@ from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.doctor.sshd_points import ASKED_OF_SSHD
 from secsign_gate.sshd.config_files import Configuration
+from secsign_gate.sshd.config_lines import Criterion, Line
 from secsign_gate.sshd.program import Sshd
 from secsign_gate.sshd.running import Listener
 
 _OLDEST = (9, 2)  # README, Install on a host
 _RELOAD = "systemctl reload ssh"
-_DECISIVE = frozenset(
-    {"forcecommand", "disableforwarding", "allowtcpforwarding", "permittunnel", "setenv", "chrootdirectory"}
-)
 
 
 class Files(NamedTuple):
@@ -84,10 +82,13 @@ def _is_gate(keyword: str, text: str) -> bool:
 
 
 def _unasked(files: Files) -> Iterator[Finding]:
+    blocks: dict[tuple[Criterion, ...], list[Line]] = {}
     for line in files.configuration.lines:
-        names = {criterion.name for criterion in line.match} - ASKED_OF_SSHD
-        if names and line.keyword in _DECISIVE and not _is_gate(line.keyword, line.text):
-            what = f"{line.place} holds for logins that were not tried: Match {' and '.join(sorted(names))}"
+        blocks.setdefault(line.match, []).append(line)
+    for match, lines in blocks.items():
+        names = {criterion.name for criterion in match} - ASKED_OF_SSHD
+        if names and not all(line.keyword == "match" or _is_gate(line.keyword, line.text) for line in lines):
+            what = f"{lines[0].place} is about logins that were not tried: Match {' and '.join(sorted(names))}"
             why = "sshd was asked about accounts, addresses, hosts and ports, and this may open what is closed to those"
             yield Finding(Status.UNKNOWN, "match-exemption", "", what, why, "look at the block by eye")
 

@@ -114,7 +114,10 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
     questions = 0
     for accounts_alike in account_classes(accounts, configuration.lines):
         about = lines_about(accounts_alike[0], configuration.lines)
-        for connection in connections(about, ports, names_looked_up=looked_up):
+        places = connections(about, ports, names_looked_up=looked_up)
+        if not places.all_of_them:
+            findings.append(_too_many_places(accounts_alike))
+        for connection in places.connections:
             if questions >= MOST_QUESTIONS:
                 unasked += len(accounts_alike)
                 break
@@ -135,9 +138,14 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
 def _effective(sshd: Sshd, alike: tuple[Account, ...], connection: Connection) -> Effective:
     """Ask about one of accounts that no Match can tell apart: one whose name can be said to sshd, if there is one."""
     account = next((one for one in alike if one.name.isprintable() and "," not in one.name), alike[0])
-    return sshd.effective(
-        account.name, connection.address, connection.host, connection.local_address, connection.local_port
-    )
+    return sshd.effective(account.name, *connection)
+
+
+def _too_many_places(alike: tuple[Account, ...]) -> Finding:
+    what = "the Match lines are about so many addresses, hosts and ports that not all of it was tried"
+    names = ", ".join(one.name for one in alike)
+    why = "what was not tried may have no gate"
+    return Finding(Status.UNKNOWN, "match-exemption", names, what, why, "simplify the Match lines, or write Match all")
 
 
 def _too_many(accounts: int) -> Finding:

@@ -1,7 +1,7 @@
 """Sessions in, findings out: every rule is asked about every session, and what is the same is said once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from secsign_gate.core.bypass import BYPASSES
@@ -157,12 +157,14 @@ def _only(where: set[Connection], elsewhere: set[Connection]) -> str:
     if not elsewhere:
         return ""
     parts = []
-    for label, value in (
+    by: tuple[tuple[str, Callable[[Connection], str]], ...] = (
         ("from", lambda one: one.address),
         ("from the host", lambda one: one.host),
         ("to", lambda one: one.local_address),
         ("at port", lambda one: str(one.local_port)),
-    ):
+        ("by the routing domain", lambda one: one.routing_domain or "of none"),
+    )
+    for label, value in by:
         here = {value(one) for one in where}
         if not here & {value(one) for one in elsewhere}:
             return f", for logins {label} {_some(here)}"

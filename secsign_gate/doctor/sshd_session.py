@@ -34,12 +34,16 @@ _METHODS = {
 
 
 class Connection(NamedTuple):
-    """Where a login comes from and arrives: all that a Match can ask besides the account."""
+    """Where a login comes from and arrives: all that a Match can ask besides the account.
+
+    `routing_domain` is the VRF (ip-vrf(8)) that it comes in by, empty for none.
+    """
 
     address: str
     host: str
     local_address: str
     local_port: int
+    routing_domain: str = ""
 
 
 class Host(NamedTuple):

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 _BLANKS = " \t\r"
 _KEYWORD = re.compile(r'"([^"]*)"[ \t\r]*|([^ \t\r"=]+)(?:[ \t\r]*=[ \t\r]*|[ \t\r]*)')
-_ALONE = "all"  # the criterion without an argument
+_ALONE = ("all", "invalid-user")  # the criteria without an argument; the latter from 9.9 on
 
 
 class Criterion(NamedTuple):
-    """One criterion of a Match line: its name in lower case, and its argument as written; that of `all` is empty."""
+    """One criterion of a Match line: its name in lower case, and its argument as written; empty where it takes none."""
 
     name: str
     argument: str
@@ -96,7 +96,7 @@ def parse_criteria(text: str) -> tuple[Criterion, ...]:
     words = _criteria_words(text)
     while words:
         name = words.pop(0).lower()
-        criteria.append(Criterion(name, words.pop(0) if words and name != _ALONE else ""))
+        criteria.append(Criterion(name, words.pop(0) if words and name not in _ALONE else ""))
     return tuple(criteria)
 
 

@@ -44,13 +44,20 @@ class Sshd(NamedTuple):
         """Return if sshd would start with this configuration. Raises SshdError with sshd's own sentence if not."""
         self._run("-t")
 
-    def effective(
-        self, user: str, address: str, host: str, local_address: str = "127.0.0.1", local_port: int = 22
+    def effective(  # noqa: PLR0913, PLR0917 - one parameter for each criterion of Match
+        self,
+        user: str,
+        address: str,
+        host: str,
+        local_address: str = "127.0.0.1",
+        local_port: int = 22,
+        routing_domain: str = "",
     ) -> Effective:
         """Return what sshd would do for a connection of account `user` from `address`, whose name is `host`.
 
-        The account need not exist. `host` is the address again unless sshd looks names up (UseDNS). All criteria are
-        given, for in 9.2 one that is left out makes its Match silently not match. Raises SshdError.
+        The account need not exist. `host` is the address again unless sshd looks names up (UseDNS). `routing_domain` is
+        the VRF that the connection comes in by, empty for none. All criteria are given, also that one, for in 9.2 one
+        that is left out makes its Match silently not match. Raises SshdError.
         """
         asked = {"user": user, "host": host, "addr": address, "laddr": local_address, "lport": str(local_port)}
         for name, value in asked.items():
@@ -58,7 +65,9 @@ class Sshd(NamedTuple):
                 raise SshdError(
                     f"sshd cannot be asked about {name} {value!a}; it takes no commas and nothing unprintable"
                 )
-        criteria = ",".join(f"{name}={value}" for name, value in asked.items())
+        if not routing_domain.isprintable() or "," in routing_domain:
+            raise SshdError(f"sshd cannot be asked about rdomain {routing_domain!a}; it takes no commas")
+        criteria = ",".join(f"{name}={value}" for name, value in (asked | {"rdomain": routing_domain}).items())
         shown = self._run("-T", "-ddd", "-C", criteria)
         if not shown.stdout:
             raise SshdError(f"{self.executable} -T said nothing; run it by hand")

@@ -93,16 +93,54 @@ def test_accounts_that_we_take_as_alike_sshd_does_too(sshd: Sshd, blocks: list[t
 @pytest.mark.parametrize(
     "criteria",
     ["Address 10.1.0.0/16", "Address *,!10.1.0.0/16", "Host 10.1.0.1", "LocalPort 2222", "LocalAddress 10.1.0.5",
-     "Address 10.1.* LocalPort 2222", "Address 2001:db8:1::/48", "User alice Address 10.1.?.1"],
+     "Address 10.1.* LocalPort 2222", "Address 2001:db8:1::/48", "User alice Address 10.1.?.1", "RDomain mgmt",
+     "RDomain vrf-*,!vrf-x"],
 )  # fmt: skip
 def test_some_login_that_is_asked_about_is_inside_and_some_outside(sshd: Sshd, criteria: str) -> None:
     write(sshd, f"Match {criteria}\n Banner /inside")
     places = connections(read_config(sshd.configuration).lines, [22], names_looked_up=False)
-    said = {
-        sshd.effective("alice", one.address, one.host, one.local_address, one.local_port).value("banner")
-        for one in places
-    }
+    said = {sshd.effective("alice", *one).value("banner") for one in places.connections}
     assert said == {"/inside", "none"}
+
+
+ADDRESSES = st.sampled_from(
+    ["10.0.0.0/8", "10.0.0.0/24", "10.0.0.1", "10.1.*", "!10.0.0.0/24", "*", "2001:db8:1::/48", "!10.1.0.0/16"]
+)
+CRITERIA = {
+    "Address": st.lists(ADDRESSES, min_size=1, max_size=2).map(",".join),
+    "LocalPort": st.sampled_from(["22", "2222"]),
+    "LocalAddress": st.sampled_from(["10.9.0.5", "10.9.0.0/16", "*,!10.9.0.5"]),
+    "RDomain": st.sampled_from(["mgmt", "*", "*,!mgmt", "vrf-*"]),
+    "Host": st.sampled_from(["10.0.0.1", "10.1.*", "*,!10.0.0.1"]),
+}
+BLOCKS = st.lists(
+    st.lists(st.sampled_from([*CRITERIA]), min_size=1, max_size=2, unique=True).flatmap(
+        lambda names: st.tuples(*(CRITERIA[name].map(f"{name} {{}}".format) for name in names)).map(" ".join)
+    ),
+    min_size=1,
+    max_size=4,
+)
+LOGINS = st.tuples(
+    st.sampled_from(
+        ["10.0.0.1", "10.0.0.9", "10.1.2.3", "10.200.0.7", "192.0.2.9", "127.0.0.1", "2001:db8:1::5", "::1"]
+    ),
+    st.sampled_from(["10.9.0.5", "10.9.7.7", "192.0.2.1"]),
+    st.sampled_from([22, 2222]),
+    st.sampled_from(["", "mgmt", "vrf-a"]),
+)
+
+
+@FEW
+@given(BLOCKS, LOGINS)
+def test_no_login_meets_what_none_that_is_asked_about_meets(
+    sshd: Sshd, blocks: list[str], login: tuple[str, str, int, str]
+) -> None:
+    write(sshd, "\n".join(f"Match {criteria}\n Banner /{at}" for at, criteria in enumerate(blocks)))
+    places = connections(read_config(sshd.configuration).lines, [22, 2222], names_looked_up=False)
+    address, *rest = login
+    met = sshd.effective("alice", address, address, *rest).value("banner")
+    asked = (sshd.effective("alice", *one).value("banner") for one in places.connections)
+    assert not places.all_of_them or met in asked
 
 
 def test_the_line_that_counts_is_named_as_sshd_decides(sshd: Sshd) -> None:

@@ -59,7 +59,7 @@ def test_where_all_is_well_nothing_is_said():
         ({"others": ((listener(pid=13), ""),)}, (Status.NOTE, "")),
         ({"lines": (line(MAIN, "Include x.conf", "User a"), *LINES)}, (Status.WEAK, "shadowed-match")),
         ({"lines": (line(OTHER, "Match User a", "User a"), *LINES)}, (Status.NOTE, "shadowed-match")),
-        ({"lines": (*LINES, line(OTHER, "ForceCommand none", "RDomain x"))}, (Status.UNKNOWN, "match-exemption")),
+        ({"lines": (*LINES, line(OTHER, "X11Forwarding yes", "Later x"))}, (Status.UNKNOWN, "match-exemption")),
     ],
 )
 def test_each_trouble_is_said(changed, wanted):

@@ -5,7 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from secsign_gate.core.login import Account
-from secsign_gate.doctor.sshd_points import account_classes, address_like, connections, lines_about
+from secsign_gate.doctor import sshd_points
+from secsign_gate.doctor.sshd_points import account_classes, addresses_like, lines_about
 from secsign_gate.sshd.config_lines import parse_criteria, parse_line
 
 
@@ -17,6 +18,10 @@ def block(text):
 
 def account(name, *groups):
     return Account(name, 1000, f"/home/{name}", "/bin/bash", (name, *groups))
+
+
+def connections(lines, ports, *, names_looked_up=False):
+    return sshd_points.connections(lines, ports, names_looked_up=names_looked_up).connections
 
 
 def names(classes):
@@ -39,23 +44,23 @@ ELSEWHERE = block("Address 203.0.113.1")
 
 
 def test_where_blocks_are_about_places_it_is_both_loopbacks_and_outside_too():
-    found = connections([ELSEWHERE], [22], names_looked_up=False)
-    assert [one.address for one in found] == ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::7", "203.0.113.1"]
+    found = connections([ELSEWHERE], [22])
+    assert {one.address for one in found} >= {"127.0.0.1", "::1", "192.0.2.7", "2001:db8::7", "203.0.113.1"}
     assert {one.local_port for one in found} == {22}
 
 
 @pytest.mark.parametrize("lines", [[], [block("all")], [block("User alice Group wheel")]])
 def test_where_no_block_is_about_places_one_login_stands_for_all(lines):
-    assert [one.address for one in connections(lines, [22, 2222], names_looked_up=False)] == ["192.0.2.7"]
+    assert [one.address for one in connections(lines, [22, 2222])] == ["192.0.2.7"]
 
 
 def test_what_is_new_in_a_match_line_may_be_about_anything():
-    assert len(connections([block("localnetwork 10.0.0.0/8")], [22], names_looked_up=False)) == 4
+    assert len(connections([block("localnetwork 10.0.0.0/8")], [22])) == 4
 
 
 def test_every_port_is_asked_about():
-    assert {one.local_port for one in connections([ELSEWHERE], [2222, 22], names_looked_up=False)} == {22, 2222}
-    assert {one.local_port for one in connections([ELSEWHERE], [], names_looked_up=False)} == {22}
+    assert {one.local_port for one in connections([ELSEWHERE], [2222, 22])} == {22, 2222}
+    assert {one.local_port for one in connections([ELSEWHERE], [])} == {22}
 
 
 def test_blocks_of_other_people_are_not_looked_at():
@@ -76,32 +81,60 @@ def test_blocks_of_other_people_are_not_looked_at():
     ],
 )
 def test_each_block_is_looked_at_from_inside(match, wanted):
-    found = connections([block(match)], [22], names_looked_up=False)
+    found = connections([block(match)], [22])
     assert {(one.address, one.local_address, one.local_port) for one in found} >= set(wanted)
 
 
 def test_names_of_hosts_count_only_where_sshd_looks_them_up():
     lines = [block("Host *.example.org,10.2.0.1")]
     assert {one.host for one in connections(lines, [22], names_looked_up=True)} >= {"x.example.org", "10.2.0.1"}
-    without = connections(lines, [22], names_looked_up=False)
+    without = connections(lines, [22])
     assert "10.2.0.1" in {one.host for one in without}
     assert all(one.host == one.address for one in without)
 
 
-def test_long_lists_are_bounded():
-    addresses = ",".join(f"10.{one}.0.0/16" for one in range(200))
-    assert len(connections([block(f"Address {addresses}")], [22], names_looked_up=False)) <= 4 + 64
+def tried(lines, ports=(22,)):
+    return {(one.address, one.local_port) for one in connections(lines, ports)}
+
+
+def test_what_two_blocks_are_about_is_tried_together():
+    lines = [block("LocalPort 22"), block("Address 10.0.0.0/8")]
+    assert tried(lines, (22, 2222)) >= {("10.0.0.1", 22), ("10.0.0.1", 2222), ("192.0.2.7", 2222)}
+
+
+@pytest.mark.parametrize("inner", ["10.0.0.0/24", "10.0.0.1", "10.0.0.*"])
+def test_a_network_around_another_is_tried_outside_of_that(inner):
+    found = tried([block(f"Address {inner}"), block("Address 10.0.0.0/8")])
+    outside = ip_network("10.0.0.0/8")
+    within = ip_network("10.0.0.1" if inner == "10.0.0.1" else "10.0.0.0/24")
+    addresses = [ip_address(address) for address, _ in found]
+    assert any(one in outside and one not in within for one in addresses)
+    assert any(one in within for one in addresses)
+
+
+def test_routing_domains_are_tried_and_none_is():
+    assert {one.routing_domain for one in connections([block("RDomain mgmt,vrf-*")], [22])} >= {"", "mgmt", "vrf-x"}
+
+
+def test_that_not_all_was_tried_is_said():
+    addresses = ",".join(f"10.{one}.0.0/16" for one in range(0, 400, 2) if one < 256)
+    long = [block(f"Address {addresses}"), block("LocalPort 1022"), block("LocalAddress 10.0.0.5")]
+    places = sshd_points.connections(long, [22], names_looked_up=False)
+    assert not places.all_of_them
+    assert len(places.connections) <= 256
+    assert {one.local_port for one in places.connections} == {22, 1022}
+    assert sshd_points.connections(long[1:], [22], names_looked_up=False).all_of_them
 
 
 @pytest.mark.parametrize(
     "pattern", ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::1", "10.1.*", "10.?.2.3", "*", "fe80::*", "0.0.0.0/0"]
 )
 def test_an_address_is_made_that_the_pattern_matches(pattern):
-    address = ip_address(address_like(pattern))
+    address = ip_address(addresses_like(pattern)[0])
     if "/" in pattern:
         assert address in ip_network(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["", "host.example.org", "*.example.org", "300.1.1.1", "x"])
+@pytest.mark.parametrize("pattern", ["", "host.example.org", "*.example.org", "300.1.1.1", "x", "300.*"])
 def test_of_what_is_no_address_there_is_none(pattern):
-    assert address_like(pattern) == ""
+    assert addresses_like(pattern) == ()
