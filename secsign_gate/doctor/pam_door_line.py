@@ -70,7 +70,7 @@ def _examine_line(line: PamLine) -> Iterator[Finding]:
         yield Finding(Status.OPEN, "", "", what, why, "write requisite", door_text(line, control="requisite"))
     if line.is_for_people:
         what = f"{line.place} starts the gate by the administrator's program, in an interpreter that is not isolated"
-        why = "it works, and takes a tenth of a second more of everybody's logins"
+        why = "it works, and takes some 50 ms more of everybody's logins"
         yield Finding(Status.NOTE, "", "", what, why, f"start {PAM_DOOR}, as `secsign-gate pam` prints it")
 
 
