@@ -136,8 +136,9 @@ def on_the_host() -> Iterator[None]:
         path.write_text(text)
         path.chmod(0o755)
     yield
-    for path in (*texts, ROOTS_KEYS):
-        path.unlink(missing_ok=True)
+    for path in texts:
+        path.unlink()
+    shutil.rmtree(ROOTS_KEYS.parent, ignore_errors=True)
     shutil.rmtree("/tmp/asked", ignore_errors=True)
 
 

@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from secsign_gate.probe.attempts.environment import LOADER_OBEYS, MISSING_LIBRARY
-from secsign_gate.probe.attempts.sessions import outcome_of
 from secsign_gate.probe.marker import Marker, new_marker
 from secsign_gate.probe.outcome import Outcome, held, through, unknown
 from secsign_gate.probe.plant import EVIDENCE, HEADER, acting_as, planted, why_not
-from secsign_gate.probe.session import Heard
+from secsign_gate.probe.session import Heard, Seen
 from secsign_gate.probe.situation import Situation, run_command
 
 SYSTEM_RC = Path("/etc/ssh/sshrc")
@@ -130,7 +129,8 @@ def _try(situation: Situation, files: Callable[[Evidence], Mapping[str, str]], *
         return through(f"what was put into {', '.join(texts)} ran ({', '.join(ran)}), and nobody was asked")
     if LOADER_OBEYS in heard.raw:
         return through(f"LD_PRELOAD in {', '.join(texts)} reached the loader before the gate")
-    return outcome_of(heard)._replace(what=f"nothing put into {', '.join(texts)} ran; {heard.sentence}")
+    what = f"nothing put into {', '.join(texts)} ran; {heard.sentence}"
+    return unknown(what) if heard.seen is Seen.CUT else held(what)
 
 
 def _session(situation: Situation, *, anew: bool) -> Heard:
