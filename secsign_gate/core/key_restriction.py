@@ -6,7 +6,8 @@ AuthorizedKeysFile, line by line, then TrustedUserCAKeys, then our AuthorizedKey
 counts.
 
 Where it is not certain that sshd took a line (line_judgement.py), the next one may have been it as well. Then all that
-may have been it must force the same command.
+may have been it must force the same command. So must a line of the AuthorizedKeysCommand's, whatever precedes it: where
+root hands out keys, sshd may be told to read none of the account's files, and the account can write those.
 """
 
 from collections.abc import Iterator
@@ -147,11 +148,11 @@ def _orders_of(key: PublicKey, lines: _Lines, circumstances: Circumstances) -> K
     """Return the orders of one key. Raises KeyRestrictionError."""
     certificate = _certificate(key, circumstances) if is_certificate(key) else None
     own = KeyOrders() if certificate is None else KeyOrders(certificate.force_command, certificate.user_rc)
-    possibilities: list[_Possibility] = []
-    for possibility in _possibilities(key, certificate, own, lines, circumstances):
-        possibilities.append(possibility)
-        if possibility.sure is Answer.YES:
-            break
+    wanted = _canonical(key) if certificate is None else certificate.ca_key
+    possibilities = [
+        *_up_to_a_certain_one(_in_files(wanted, certificate, own, lines, circumstances)),
+        *_up_to_a_certain_one(_by_lines(lines.asked_last, wanted, certificate, own, circumstances)),
+    ]
     if not possibilities:
         if circumstances.elsewhere == "unrestricted" and lines.all_readable:
             return own
@@ -169,19 +170,24 @@ def _orders_of(key: PublicKey, lines: _Lines, circumstances: Circumstances) -> K
     return KeyOrders(commands.pop(), all(possibility.orders.user_rc for possibility in possibilities))
 
 
-def _possibilities(
-    key: PublicKey,
+def _up_to_a_certain_one(possibilities: Iterator[_Possibility]) -> Iterator[_Possibility]:
+    for possibility in possibilities:
+        yield possibility
+        if possibility.sure is Answer.YES:
+            return
+
+
+def _in_files(
+    wanted: bytes,
     certificate: Certificate | None,
     own: KeyOrders,
     lines: _Lines,
     circumstances: Circumstances,
 ) -> Iterator[_Possibility]:
-    """Yield what sshd may have gone by, in its order."""
-    wanted = _canonical(key) if certificate is None else certificate.ca_key
+    """Yield what sshd may have gone by before it asked any command, in its order."""
     yield from _by_lines(lines.in_files, wanted, certificate, own, circumstances)
     if certificate is not None and certificate.ca_key in circumstances.trusted_keys:
         yield from _by_trusted_key(certificate, own, circumstances)
-    yield from _by_lines(lines.asked_last, wanted, certificate, own, circumstances)
 
 
 def _by_lines(

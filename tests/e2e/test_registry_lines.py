@@ -103,6 +103,19 @@ def test_a_terminal_only_where_the_line_allows_one(by_the_key: Gate) -> None:
         assert (refused not in outcome.stderr) is allowed, options
 
 
+def test_a_line_that_the_account_itself_could_have_written_widens_nothing(shared: Gate) -> None:
+    """Whoever may only put files there could put one to `~/.ssh/authorized_keys`, where sshd does not look."""
+    shared.configure(policy={"exempt_accounts": "deploy"})
+    alice = person(shared)
+    registry(line(shared, alice, "alice", 'restrict,command="echo forced"'))
+    alice.write(".ssh/authorized_keys", f"{alice.client.public_key}\n")
+    outcome = alice.ssh("touch ~/proof").outcome()
+    assert outcome.stdout == b"forced\n" or b"authorized_keys line 1 and /etc/secsign-gate/registry" in outcome.stderr
+    assert not alice.has("proof")
+    alice.write(".ssh/authorized_keys", "")
+    assert alice.ssh("touch ~/proof").outcome()[:2] == (0, b"forced\n")
+
+
 FILES = Path("/etc/ssh/authorized_keys")
 
 
