@@ -21,6 +21,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from secsign_gate.errors import BrokerUnavailable, ConfigError
@@ -90,17 +91,7 @@ class CommandLine:
     __slots__ = ("broker", "config", "restricted_to", "started_by_key", "user_rc_left")
 
     def __init__(self, arguments: list[str]) -> None:
-        given: dict[str, str] = {}
-        rest = iter(arguments)
-        for option in rest:
-            if option not in _OPTIONS:
-                raise _wrong_line(option, "is unknown")
-            if option in given:
-                raise _wrong_line(option, "is given twice")
-            value = next(rest, None) if _OPTIONS[option] else ""
-            if value is None:
-                raise _wrong_line(option, "needs a value")
-            given[option] = value
+        given = given_options(arguments, _OPTIONS, _wrong_line)
         _require_what_fits_together(given)
         self.config = given.get("--config", DEFAULT_CONFIG)
         self.broker = given.get("--broker", "")
@@ -109,6 +100,28 @@ class CommandLine:
         if "--restricted-to-hex" in given:
             self.restricted_to = _from_hex(given["--restricted-to-hex"])
         self.user_rc_left = "--user-rc" in given
+
+
+def given_options(
+    arguments: list[str], known: "dict[str, bool]", wrong_line: "Callable[[str, str], ConfigError]"
+) -> dict[str, str]:
+    """Return the values of the options in `arguments`, empty for those that take none.
+
+    `known` says of each option that there is whether it takes a value. Raises what `wrong_line` makes of an option and
+    of what is wrong with it.
+    """
+    given: dict[str, str] = {}
+    rest = iter(arguments)
+    for option in rest:
+        if option not in known:
+            raise wrong_line(option, "is unknown")
+        if option in given:
+            raise wrong_line(option, "is given twice")
+        value = next(rest, None) if known[option] else ""
+        if value is None:
+            raise wrong_line(option, "needs a value")
+        given[option] = value
+    return given
 
 
 def _require_what_fits_together(given: dict[str, str]) -> None:

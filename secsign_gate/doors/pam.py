@@ -22,7 +22,7 @@ import sys
 from select import POLLIN, poll
 from time import monotonic
 
-from secsign_gate.doors import knock
+from secsign_gate.doors import given_options, knock
 from secsign_gate.errors import BrokerUnavailable, ClaimError, ConfigError, Problem, WireError
 from secsign_gate.wire import Answer, AskForPam, Left, Progress
 
@@ -86,17 +86,7 @@ class PamLine:
     __slots__ = ("after_password", "broker", "say_before", "seconds")
 
     def __init__(self, arguments: list[str]) -> None:
-        given: dict[str, str] = {}
-        rest = iter(arguments)
-        for option in rest:
-            if option not in _OPTIONS:
-                raise _wrong_line(option, "is unknown")
-            if option in given:
-                raise _wrong_line(option, "is given twice")
-            value = next(rest, None) if _OPTIONS[option] else ""
-            if value is None:
-                raise _wrong_line(option, "needs a value")
-            given[option] = value
+        given = given_options(arguments, _OPTIONS, _wrong_line)
         self.broker = given.get("--broker", DEFAULT_BROKER)
         if not self.broker.startswith("/"):
             raise _wrong_line("--broker", "needs an absolute path")
