@@ -1,6 +1,7 @@
 """One login, to learn whether the gate asks: for whoever has just switched it on."""
 
-from secsign_gate.probe.connection import PATIENCE, connect
+from secsign_gate.probe.connection import PATIENCE
+from secsign_gate.probe.handshake import connect
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
 from secsign_gate.probe.marker import new_marker

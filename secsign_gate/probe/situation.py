@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from secsign_gate.core.ssh_encoding import ssh_string
 from secsign_gate.probe.channel import Channel
-from secsign_gate.probe.connection import PATIENCE, Connection, connect
+from secsign_gate.probe.connection import PATIENCE, Connection
 from secsign_gate.probe.fault import LoginRefused
+from secsign_gate.probe.handshake import connect
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
 from secsign_gate.probe.known_hosts import fingerprint

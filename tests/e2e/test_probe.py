@@ -105,7 +105,7 @@ HOLES = {
     "second-connection": Hole(NO_GATE, {"at_once": True}),
     "after-a-refusal": Hole("Match all\n    ForceCommand exec /run/asks-once\n"),
 }
-FOUND_ELSEWHERE = {"global-requests", "two-terminals"}  # no sshd grants these: test_probe_servers.py
+FOUND_ELSEWHERE = {"global-requests", "two-terminals"}  # no sshd grants these: test_probe_bad_servers.py
 
 
 def open_doors(gate: Gate, person: Person) -> None:
