@@ -5,8 +5,8 @@ import base64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
 from secsign_gate.core.account_name import check_account
+from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
 from secsign_gate.directory.users_file import Users, parse_users, users_line
 from secsign_gate.directory.vendor_import import import_mapping
 from secsign_gate.errors import ConfigError
