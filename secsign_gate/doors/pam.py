@@ -66,18 +66,18 @@ def _answer() -> Answer:
     if posix.geteuid() != 0:
         raise ClaimError("PAM starts this program as root; write pam_exec.so seteuid, see docs/pam.md")
     posix.setresuid(0, 0, 0)  # who started su is our real uid until now, and could stop us
-    parent = _Parent()
+    caller = _Caller()
     question = _question(line)
     heard_at_once = line.say_before
     if not question.ssh_connection:
-        heard_at_once |= _speaks_on(question.terminal)
+        heard_at_once |= caller.sits_at(question.terminal)
     stream = knock(line.broker)
     stream.settimeout(_FIRST_WORD)
     try:
         stream.sendall(question.encode())
     except OSError:
         pass  # it may have said why before it closed
-    return _heard(stream, parent, line.seconds, heard_at_once=heard_at_once)
+    return _heard(stream, caller, line.seconds, heard_at_once=heard_at_once)
 
 
 class PamLine:
@@ -98,20 +98,39 @@ class PamLine:
         self.say_before = "--say-before" in given
 
 
-class _Parent:
-    """The process that PAM runs in. Once it has ended, nobody waits for our exit status: we are an orphan."""
+class _Caller:
+    """Who waits for our exit status: the process that PAM runs in, and the terminal at which somebody sits, if any.
+
+    Once that process has ended we are an orphan. A terminal that is hung up is as good: sudo takes no notice of it, and
+    would run the command with nobody there.
+    """
 
     def __init__(self) -> None:
         self._pid = posix.getppid()
+        self._look = poll()
         try:
-            self.descriptor = posix.pidfd_open(self._pid)
+            self._look.register(posix.pidfd_open(self._pid), POLLIN)
         except OSError:
             raise ClaimError("the process that PAM ran in has ended") from None
-        if self.has_ended():
+        if self.has_left():
             raise ClaimError("the process that PAM ran in has ended")
 
-    def has_ended(self) -> bool:
-        return posix.getppid() != self._pid
+    def sits_at(self, terminal: bytes) -> bool:
+        """Note that this is the terminal, and let what we say go there. Returns whether it is one of this host."""
+        is_one = _speaks_on(terminal)
+        if is_one:
+            self._look.register(_ERROR, 0)  # a hang-up is told unasked
+        return is_one
+
+    def has_left(self) -> bool:
+        return posix.getppid() != self._pid or bool(self._look.poll(0))
+
+    def comes_or_leaves(self, stream: "_socket.socket", seconds: float) -> bool:
+        """Wait for so long until there is something on `stream`, or until the caller has left. Return whether so."""
+        self._look.register(stream.fileno(), POLLIN)
+        ready = self._look.poll(1000 * seconds)
+        self._look.unregister(stream.fileno())
+        return bool(ready)
 
 
 def _question(line: PamLine) -> AskForPam:
@@ -156,7 +175,7 @@ def _environment() -> dict[bytes, bytes]:
     return facts
 
 
-def _heard(stream: "_socket.socket", parent: _Parent, seconds: int, *, heard_at_once: bool) -> Answer:
+def _heard(stream: "_socket.socket", caller: _Caller, seconds: int, *, heard_at_once: bool) -> Answer:
     """Return the broker's answer, or that nobody waits for it any more; it has to come within so many seconds.
 
     Tell the person meanwhile which phone to look at, if that can be `heard_at_once`.
@@ -166,14 +185,11 @@ def _heard(stream: "_socket.socket", parent: _Parent, seconds: int, *, heard_at_
 
     now = monotonic()
     end, patience = now + seconds + _LAST_WORD, now + _FIRST_WORD
-    look = poll()
-    look.register(stream.fileno(), POLLIN)
-    look.register(parent.descriptor, POLLIN)
     received = bytearray()
     while True:
         while message := take_message(received):
             if isinstance(message, Answer):
-                return _unless_orphaned(message, stream, parent)
+                return _unless_left(message, stream, caller)
             if not isinstance(message, Progress):
                 raise WireError("the broker sent a message that is not for a PAM door")
             patience = end
@@ -183,10 +199,10 @@ def _heard(stream: "_socket.socket", parent: _Parent, seconds: int, *, heard_at_
         seconds_left = min(end, patience) - monotonic()
         if seconds_left <= 0:
             raise BrokerUnavailable("the broker has gone silent")
-        ready = {descriptor for descriptor, _ in look.poll(1000 * seconds_left)}
-        if parent.descriptor in ready:
+        something = caller.comes_or_leaves(stream, seconds_left)
+        if caller.has_left():
             return _left(stream)
-        if ready:
+        if something:
             received += _received(stream)
 
 
@@ -217,9 +233,9 @@ def _say_before(progress: Progress) -> None:
         pass  # nobody is there to be told
 
 
-def _unless_orphaned(answer: Answer, stream: "_socket.socket", parent: _Parent) -> Answer:
+def _unless_left(answer: Answer, stream: "_socket.socket", caller: _Caller) -> Answer:
     """Return `answer`, or that there is nobody for whom it could count."""
-    return _left(stream) if answer.allowed and parent.has_ended() else answer
+    return _left(stream) if answer.allowed and caller.has_left() else answer
 
 
 def _left(stream: "_socket.socket") -> Answer:

@@ -149,6 +149,23 @@ def test_sudo_that_is_killed_leaves_no_push_behind(gate: Gate, pam: PamStack) ->
         pass
 
 
+@pytest.mark.parametrize("command", [["sudo", "touch", "/tmp/proof"], ["sh", "-c", "sudo touch /tmp/proof; true"]])
+def test_a_terminal_that_is_hung_up_takes_the_push_along(gate: Gate, pam: PamStack, command: list[str]) -> None:
+    """Else a tap that comes late would run the command with nobody there (law 2)."""
+    Path("/tmp/proof").unlink(missing_ok=True)
+    pam.use("sudo", service="sudo")
+    with at_a_terminal(*command) as terminal:
+        terminal.expect("within 60 s")
+        phone(gate, "alice")
+        doors = pam_doors()
+        terminal.hang_up()
+        assert ended(doors)
+        wait_for_record(gate, reason="client_left")
+        while not all(one["disposed"] for one in gate.phone("alice").auth_sessions()):
+            pass
+    assert not Path("/tmp/proof").exists()
+
+
 def test_who_started_su_cannot_stop_the_door(gate: Gate, pam: PamStack) -> None:
     """su runs with its caller's real uid, who may signal what has that."""
     pam.use("login", service="su")
