@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import drop_in
@@ -101,6 +102,22 @@ class TestKeyThenPush:
         assert f"ref {gate.records[0]['reference']}" in gate.records[2]["detail"]
         assert len(gate.phone("alice").auth_sessions()) == 1
         assert not alice.has("proof")
+
+    def test_a_denial_stands_also_where_proc_hides_roots_processes(
+        self, gate: Gate, key_then_push: RunningBroker
+    ) -> None:
+        (alice,) = known(gate, key_then_push, ("alice", "alice"))
+        gate.configure(limits={"pause_seconds": 0})
+        key_then_push.reload()
+        subprocess.run(["mount", "-o", "remount,hidepid=invisible", "/proc"], check=True)
+        try:
+            login = alice.ssh("touch proof", options=NOT_IN_BATCH)
+            gate.phone("alice").deny()
+            assert login.outcome().status == 255
+        finally:
+            subprocess.run(["mount", "-o", "remount,hidepid=off", "/proc"], check=True)
+        assert reasons(gate) == [Reason.DENIED_ON_PHONE, Reason.REFUSED_BEFORE, Reason.REFUSED_BEFORE]
+        assert len(gate.phone("alice").auth_sessions()) == 1
 
     def test_a_new_connection_is_asked_for_anew(self, gate: Gate, key_then_push: RunningBroker) -> None:
         (alice,) = known(gate, key_then_push, ("alice", "alice"))
