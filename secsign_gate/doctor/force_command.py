@@ -8,8 +8,9 @@ from typing import NamedTuple
 from secsign_gate.config.reader import DEFAULT_PATH, DEFAULT_SOCKET
 
 FORCE_COMMAND = "secsign-gate-force-command"
-_PAM, _KEYS = "secsign-gate-pam", "secsign-gate-authorized-keys"
-_DOORS = frozenset({FORCE_COMMAND, _PAM, _KEYS})
+KEYS_DOOR = "secsign-gate-authorized-keys"
+_PAM = "secsign-gate-pam"
+_DOORS = frozenset({FORCE_COMMAND, _PAM, KEYS_DOOR})
 
 
 class GateProgram(NamedTuple):

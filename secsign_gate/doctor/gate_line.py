@@ -1,9 +1,11 @@
 """Whether a ForceCommand is the gate and nothing else: a shell reads the line, and may do more with it."""
 
 import shlex
+from collections.abc import Sequence
 from functools import lru_cache
 
-from secsign_gate.doctor.force_command import GateProgram, parse_force_command
+from secsign_gate.doctor.force_command import KEYS_DOOR, GateProgram, parse_door, parse_force_command
+from secsign_gate.sshd.config_lines import split_arguments
 
 # With one of these some login shell does more than split words: lists, substitutions, globs, comments, homes.
 _MORE_THAN_WORDS = frozenset(";&|<>()$`\\!*?[]{}~#^\n\r")
@@ -26,9 +28,25 @@ def gate_on_line(text: str) -> GateProgram | None:
     words = shlex.split(text)
     words = words[1:] if words[:1] == ["exec"] else words
     at = words.index(program.script)
-    is_python = not at or (_is_absolute(words[0]) and words[0].rpartition("/")[2].startswith(_INTERPRETER))
-    is_plain = _is_absolute(program.script) and is_python and _TAKES_NO_OTHER_CODE.issuperset(words[1:at])
-    return program if is_plain and _are_door_options(words[at + 1 :]) else None
+    return program if _is_plain(program, words[:at]) and _are_door_options(words[at + 1 :]) else None
+
+
+def keys_door_on_line(text: str) -> GateProgram | None:
+    """Return the door for keys that an AuthorizedKeysCommand `text` starts, None if it may start anything else.
+
+    sshd starts it itself, without a shell (sshd_config(5)), so the words are sshd's.
+    """
+    words = split_arguments(text)
+    program = parse_door(words)
+    if program is None or program.script.rpartition("/")[2] != KEYS_DOOR:
+        return None
+    return program if _is_plain(program, words[: words.index(program.script)]) else None
+
+
+def _is_plain(program: GateProgram, before: Sequence[str]) -> bool:
+    """Tell whether what stands before the script is nothing, or an interpreter that takes no other code."""
+    is_python = not before or (_is_absolute(before[0]) and before[0].rpartition("/")[2].startswith(_INTERPRETER))
+    return _is_absolute(program.script) and is_python and _TAKES_NO_OTHER_CODE.issuperset(before[1:])
 
 
 def is_for_keys(text: str) -> bool:

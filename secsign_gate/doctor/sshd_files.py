@@ -20,8 +20,8 @@ class Files(NamedTuple):
 
     `drop_ins` are the *.conf files of the usual folder beside the configuration. `changed` is when the last of the
     files or folders changed, `loaded` when the running sshd last read them (None if none runs), in seconds since 1970.
-    `others` are the listeners besides the examined one, each with what was found of it: empty if the gate stands
-    before everybody there.
+    `others` are the listeners besides the examined one, each with what stands open there, empty if nothing
+    does.
     """
 
     sshd: Sshd
@@ -118,9 +118,12 @@ def _others(files: Files) -> Iterator[Finding]:
             yield Finding(Status.OPEN, "", "", what, why, "stop it, and see that nothing starts it again")
         elif fault:
             what = f"another sshd, {where}: {fault}"
-            why = "whoever comes in there may never meet the gate"
-            yield Finding(Status.OPEN, "", "", what, why, "stop it, or give it the drop-in as well")
+            why = "whoever comes in there may go around the gate"
+            mend = (
+                "stop it, or give it the drop-in as well; `secsign-gate doctor --sshd-config` with its file tells all"
+            )
+            yield Finding(Status.OPEN, "", "", what, why, mend)
         else:
-            what = f"another sshd, {where}, and the gate stands before everybody there"
+            what = f"another sshd, {where}, and nothing stands open there"
             mend = "examine it too, by its own configuration"
             yield Finding(Status.NOTE, "", "", what, "", mend)

@@ -1,10 +1,12 @@
 """Who is looked at, and what sshd says of each of them. Decides nothing."""
 
 import pwd
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from secsign_gate.core.key_search import expand_pattern
 from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
@@ -12,12 +14,14 @@ from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.pam_files import pam_service
 from secsign_gate.doctor.sshd_host import host_facts
 from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes, connections, lines_about
-from secsign_gate.doctor.sshd_session import NO_SHELLS, Connection, Host, Session
+from secsign_gate.doctor.sshd_session import NO_PROGRAM, NO_SHELLS, Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
+from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd, SshdError
 
 MOST_QUESTIONS = 500  # to sshd, each of some ten milliseconds
+_KEYS_ELSEWHERE = ("authorizedkeyscommand", "trustedusercakeys")
 _SHADOW = Path("/etc/shadow")
 _NSSWITCH = Path("/etc/nsswitch.conf")
 _LISTED = frozenset({"files", "compat", "db", "systemd", "altfiles", "extrausers"})
@@ -31,10 +35,15 @@ class Answers(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def chosen_accounts(names: tuple[str, ...], groups: tuple[str, ...]) -> tuple[list[Account], list[Finding]]:
-    """Return the accounts of these names and the members of these groups; without either, everybody with a shell."""
+def chosen_accounts(
+    names: tuple[str, ...], groups: tuple[str, ...], lines: Iterable[Line] = ()
+) -> tuple[list[Account], list[Finding]]:
+    """Return the accounts of these names and the members of these groups; without either, everybody who may log in.
+
+    `lines` are sshd's, which say where keys are.
+    """
     if not names and not groups:
-        return [*accounts_with_shells(), *accounts_without_shells()], []
+        return [*accounts_with_shells(), *accounts_without_shells(lines)], []
     found: dict[str, Account] = {}
     findings = []
     for name in names:
@@ -52,18 +61,37 @@ def chosen_accounts(names: tuple[str, ...], groups: tuple[str, ...]) -> tuple[li
     return [*(found | {one.name: one for one in members}).values()], findings
 
 
-def accounts_without_shells() -> list[Account]:
+def accounts_without_shells(lines: Iterable[Line]) -> list[Account]:
     """Return every account whose login shell runs nothing, and which may be able to log in: forwarding needs no shell.
 
-    It is able to with a password, or with a key in its home; without a home there is no key.
+    `lines` are sshd's: where some of them names a command or an authority for keys, nobody can tell here who is not.
     """
+    lines = list(lines)
+    everybody = [account_named(entry) for entry in pwd.getpwall() if entry.pw_shell.rpartition("/")[2] in NO_SHELLS]
+    if any(line.keyword in _KEYS_ELSEWHERE and line.arguments != (NO_PROGRAM,) for line in lines):
+        return everybody
+    keyless = without_key(everybody, lines)
+    return [account for account in everybody if account.name not in keyless]
+
+
+def without_key(accounts: Iterable[Account], lines: Iterable[Line]) -> frozenset[str]:
+    """Return the names of those that have neither a password nor a key, at home or where AuthorizedKeysFile says."""
+    patterns = [word for line in lines if line.keyword == "authorizedkeysfile" for word in line.arguments]
     with_password = _with_password()
-    return [
-        account_named(entry)
-        for entry in pwd.getpwall()
-        if entry.pw_shell.rpartition("/")[2] in NO_SHELLS
-        and (entry.pw_name in with_password or Path(entry.pw_dir, ".ssh").is_dir())
-    ]
+    return frozenset(
+        account.name
+        for account in accounts
+        if account.name not in with_password
+        and not Path(account.home, ".ssh").is_dir()
+        and not any(_is_there(pattern, account) for pattern in patterns)
+    )
+
+
+def _is_there(pattern: str, account: Account) -> bool:
+    with suppress(OSError, ValueError):
+        path = expand_pattern(pattern, account)
+        return path is not None and Path(path).exists()
+    return True  # a doubt hides nothing
 
 
 def _with_password() -> frozenset[str]:
@@ -132,6 +160,8 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
     if unasked:
         findings.append(_too_many(unasked))
     host = host_facts(sshd, configuration, general, [(account, effective) for account, _, effective in told], settings)
+    shut = [account for account in accounts if (account.shell or "/bin/sh").rpartition("/")[2] in NO_SHELLS]
+    host = host._replace(without_key=without_key(shut, configuration.lines))
     return Answers(tuple(Session(*one, host) for one in told), tuple(dict.fromkeys(findings)))
 
 

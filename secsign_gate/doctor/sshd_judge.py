@@ -100,17 +100,25 @@ def _alike(asked: Iterable[Session]) -> dict[object, _Kind]:
     by_account: dict[Account, list[Session]] = defaultdict(list)
     for session in asked:
         by_account[session.account].append(session)
+    gated = {
+        one.account.uid: one.account.name
+        for ones in by_account.values()
+        for one in ones
+        if one.is_gated and may_log_in(one)
+    }
     kinds: dict[object, _Kind] = {}
     for account, sessions in by_account.items():
         left_out = left_out_by(account, sessions[0].host.lines)
         said = tuple((one.connection, id(one.effective)) for one in sessions if may_log_in(one))
-        key = account.shell, account.uid == ROOT, left_out, said
+        other_name = gated.get(account.uid, account.name)
+        gated_as = "" if other_name == account.name else other_name
+        key = account.shell, account.uid == ROOT, sessions[0].has_key, left_out, gated_as, said
         if not said:
             continue
         if key not in kinds:
             let_in = [one for one in sessions if may_log_in(one)]
             is_gated = any(one.is_gated for one in let_in)
-            told = [one._replace(gated_elsewhere=is_gated, left_out_by=left_out) for one in let_in]
+            told = [one._replace(gated_elsewhere=is_gated, left_out_by=left_out, gated_as=gated_as) for one in let_in]
             kinds[key] = _Kind([], told)
         kinds[key].accounts.append(account)
     return kinds

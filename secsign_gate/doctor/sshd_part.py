@@ -38,7 +38,7 @@ def sshd_findings(
         whole = [finding for finding in whole if finding.status is not Status.NOTE]
     try:
         sshd.validate()
-        chosen, missing = chosen_accounts(accounts, groups)
+        chosen, missing = chosen_accounts(accounts, groups, files.configuration.lines)
         if not accounts and not groups:
             missing += unlisted(sshd)
         answers = ask(sshd, chosen, settings)

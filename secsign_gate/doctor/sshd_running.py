@@ -3,16 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
-from secsign_gate.doctor.accounts import accounts_with_shells
-from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.finding import Status, worst_first
 from secsign_gate.doctor.sshd_files import Files
-from secsign_gate.doctor.sshd_judge import may_log_in
-from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
-from secsign_gate.doctor.sshd_session import Connection, Host, Session
+from secsign_gate.doctor.sshd_gather import ask, chosen_accounts
+from secsign_gate.doctor.sshd_judge import judge
 from secsign_gate.sshd.config_files import Configuration, included_by, read_config
 from secsign_gate.sshd.program import Listener, Sshd, SshdError, listeners, sshd_of
 
-_MOST_QUESTIONS = 100  # to another sshd
+_MAY_BE_OPEN = (Status.OPEN, Status.UNKNOWN)
 
 
 def look_at_files(sshd: Sshd) -> Files:
@@ -66,20 +64,20 @@ def _restarted(sshd: Sshd, listener: Listener) -> float:
 
 
 def _fault_of(listener: Listener) -> str:
-    """Say what is wrong with another listener: empty if the gate stands before everybody with a shell there."""
+    """Say what stands open at another listener, or why that is not known; empty if nothing does."""
     if not listener.is_openssh:
         return ""
     try:
         sshd = sshd_of(listener)
-        accounts = [one for one in accounts_with_shells() if "," not in one.name]
-        classes = account_classes(accounts, read_config(sshd.configuration).lines)
-        port = listener.listens_on[0][1]
-        for alike in classes[:_MOST_QUESTIONS]:
-            effective = sshd.effective(alike[0].name, OUTSIDE, OUTSIDE, local_port=port)
-            pam = tuple(pam_service(effective.value("pamservicename") or "sshd"))
-            session = Session(alike[0], Connection(OUTSIDE, OUTSIDE, "", port), effective, Host(sshd.version, pam=pam))
-            if may_log_in(session) and not session.is_gated:
-                return f"there is no gate before {', '.join(one.name for one in alike[:3])}"
+        accounts, _ = chosen_accounts((), (), read_config(sshd.configuration).lines)
+        answers = ask(sshd, accounts, None)
     except SshdError as error:
         return str(error)
-    return ""
+    judged = judge(answers.sessions) if answers.sessions else []
+    troubles = [one for one in worst_first([*answers.findings, *judged]) if one.status in _MAY_BE_OPEN]
+    if not troubles:
+        return ""
+    first = troubles[0]
+    whom = f", for {', '.join(first.account.split(', ')[:3])}" if first.account else ""
+    more = f"; and {len(troubles) - 1} more" if troubles[1:] else ""
+    return f"{first.what}{whom}{more}"

@@ -8,7 +8,7 @@ from secsign_gate.core.orders import SshdSettings
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import GateProgram
-from secsign_gate.doctor.gate_line import gate_on_line
+from secsign_gate.doctor.gate_line import gate_on_line, keys_door_on_line
 from secsign_gate.doctor.pam_lines import PamLine
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
@@ -17,7 +17,6 @@ from secsign_gate.sshd.version import Version
 ROOT = 0
 NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "shutdown", "halt"})
 NO_PROGRAM = "none"  # how sshd prints that there is no ForceCommand, ChrootDirectory and the like
-_KEYS_DOOR = "secsign-gate-authorized-keys"
 _ASK_PAM = (
     "keyboard-interactive",
     "password",
@@ -52,7 +51,9 @@ class Host(NamedTuple):
     `lines` are those of sshd's files. `pam` is the service that sshd asks. `foreign_shells` are the login shells that
     others than root could change. `ptrace_scope` is Yama's (kernel.yama.ptrace_scope), None without Yama. `sshrc` is
     what is wrong with /etc/ssh/sshrc: None if there is none, empty if only root may change it. `roots_alone` are the
-    paths, of those in SetEnv lines, that only root may make or change. `settings` is the [sshd] section of our own
+    paths, of those in SetEnv lines, that only root may make or change. `without_key` are accounts, by name, whose shell
+    runs nothing and that have no password and no key of their own: only a certificate, or a key that a command tells
+    sshd of, could let them in. `settings` is the [sshd] section of our own
     configuration, None if that is not known.
     """
 
@@ -64,13 +65,15 @@ class Host(NamedTuple):
     sshrc: str | None = None
     roots_alone: frozenset[str] = frozenset()
     settings: SshdSettings | None = None
+    without_key: frozenset[str] = frozenset()
 
 
 class Session(NamedTuple):
     """One account on one connection.
 
     `gated_elsewhere`: on some other connection the gate does stand before it. `left_out_by` is where a Match of the
-    gate leaves the account out by its name or its group's, empty if none does.
+    gate leaves the account out by its name or its group's, empty if none does. `gated_as` is another name of the same
+    uid, before which the gate stands.
     """
 
     account: Account
@@ -79,6 +82,7 @@ class Session(NamedTuple):
     host: Host
     gated_elsewhere: bool = False
     left_out_by: str = ""
+    gated_as: str = ""
 
     @property
     def gate(self) -> GateProgram | None:
@@ -112,8 +116,7 @@ class Session(NamedTuple):
     @property
     def takes_keys_from_gate(self) -> bool:
         """Tell whether the AuthorizedKeysCommand is the gate's."""
-        words = self.effective.value("authorizedkeyscommand").split()
-        return any(word.rpartition("/")[2] == _KEYS_DOOR for word in words)
+        return keys_door_on_line(self.effective.value("authorizedkeyscommand")) is not None
 
     @property
     def is_gated_by_keys(self) -> bool:
@@ -136,6 +139,17 @@ class Session(NamedTuple):
         """What SetEnv sets: it wins over all that the client, the user and PAM say (session.c, do_setup_env)."""
         pairs = (value.partition("=") for value in self.effective.values("setenv"))
         return {name: value for name, _, value in pairs}
+
+    @property
+    def has_key(self) -> bool:
+        """Tell whether the account has something to log in with, as far as that can be seen."""
+        return self.account.name not in self.host.without_key
+
+    @property
+    def takes_keys_elsewhere(self) -> bool:
+        """Tell whether sshd takes keys that are in no file of the account's: a command's, or certificates."""
+        values = (self.effective.value(name) for name in ("authorizedkeyscommand", "trustedusercakeys"))
+        return any(value not in ("", NO_PROGRAM) for value in values)
 
     @property
     def shell(self) -> str:
@@ -185,7 +199,8 @@ class Rule(NamedTuple):
     without the gate; every other rule is about those with it. `after_pam`: it also matters where the PAM door has asked
     before the connection is usable. `no_shell`: it is about accounts whose login shell runs nothing.
 
-    `judge` may look at everything of a session but at its connection, and of the account at shell and uid alone.
+    `judge` may look at everything of a session but at its connection, and of the account at shell, uid and what else
+    sshd_judge.py tells accounts apart by.
     """
 
     bypass: str

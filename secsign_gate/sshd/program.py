@@ -21,6 +21,7 @@ _OPTIONS = "C:E:b:c:f:g:h:k:o:p:u:46DGQRTVdeiqrt"  # of every release from 9.2 o
 _KEPT = frozenset({"-4", "-6", "-c", "-g", "-h", "-o", "-p"})  # those that change what the configuration means
 _SECONDS = 20  # sshd takes milliseconds; longer, and it waits for something that will not come
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_NOBODY, _NOWHERE = "secsign-gate-asks-for-nobody", "192.0.2.7"  # RFC 5737
 _DEBUG = re.compile(r"debug[123]: ")
 
 
@@ -75,8 +76,11 @@ class Sshd(NamedTuple):
         return parse_effective(shown.stdout, shown.stderr, tuple(values))
 
     def settings(self) -> Effective:
-        """Return what stands outside of Match blocks: ports, subsystems and the like. Raises SshdError."""
-        return parse_effective(self._run("-T").stdout)
+        """Return what may not stand in Match blocks: ports, host keys and the like. Raises SshdError.
+
+        Of the rest it has what holds for nobody in particular: without -C, 9.2 refuses files with a Match LocalPort.
+        """
+        return self.effective(_NOBODY, _NOWHERE, _NOWHERE, _NOWHERE)
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [self.executable, *words, "-f", self.configuration, *self.options]

@@ -13,7 +13,10 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import NamedTuple
 
-_SERVERS = ("sshd", "dropbear", "dropbearmulti")
+# Copies and later releases go by names like sshd-old and sshd2; what serves a session already is no listener.
+_SERVER = re.compile(
+    r"(?!sshd-(?:session|auth)$)(?:.*[-_.])?(?:sshd|dropbear|dropbearmulti|tinysshd|lshd)(?:[-_.0-9].*)?"
+)
 _DELETED = " (deleted)"
 _OF_SSHD = "sshd: "
 _TITLE = re.compile(r"sshd: (.*) \[listener\] .*", re.DOTALL)
@@ -49,7 +52,8 @@ class Listener(NamedTuple):
     @property
     def is_openssh(self) -> bool:
         """Tell whether it goes by OpenSSH's name."""
-        return self.executable.rpartition("/")[2] == "sshd"
+        name = self.executable.rpartition("/")[2]
+        return re.split("[-_.0-9]", name)[0] == "sshd"
 
 
 def listeners() -> tuple[Listener, ...]:
@@ -62,7 +66,7 @@ def listeners() -> tuple[Listener, ...]:
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):  # noqa: PTH208 - names, not paths
         executable = _link(f"/proc/{pid}/exe")
         name = executable.removesuffix(_DELETED).rpartition("/")[2]
-        if name in _SERVERS and _link(f"/proc/{pid}/ns/pid") == ours:
+        if _SERVER.fullmatch(name) and _link(f"/proc/{pid}/ns/pid") == ours:
             with suppress(OSError, ValueError):  # it has ended meanwhile
                 arguments = _arguments(Path(f"/proc/{pid}/cmdline").read_bytes())
                 listens_on = _listens_on(pid)

@@ -296,7 +296,7 @@ def test_another_sshd_without_the_gate_is_told(tmp_path: Path) -> None:
         sshd = find_sshd(running_sshd.SSHD, str(gated.configuration))
         told = [one for one in sshd_findings(sshd) if f"port {other.port}" in one.what]
         assert [one.status for one in told] == [Status.OPEN]
-        assert "no gate before" in told[0].what
+        assert "there is no ForceCommand" in told[0].what
 
 
 def test_nothing_is_changed(tmp_path: Path) -> None:

@@ -103,6 +103,11 @@ def test_some_login_that_is_asked_about_is_inside_and_some_outside(sshd: Sshd, c
     assert said == {"/inside", "none"}
 
 
+def test_what_is_for_all_is_told_though_a_block_is_about_a_port(sshd: Sshd) -> None:
+    write(sshd, "Port 2222\nMatch LocalPort 22\n Banner /inside")
+    assert sshd.settings().values("port") == ("2222",)
+
+
 ADDRESSES = st.sampled_from(
     ["10.0.0.0/8", "10.0.0.0/24", "10.0.0.1", "10.1.*", "!10.0.0.0/24", "*", "2001:db8:1::/48", "!10.1.0.0/16"]
 )

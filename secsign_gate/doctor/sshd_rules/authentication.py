@@ -8,7 +8,7 @@ from secsign_gate.doctor.sshd_session import ROOT, Hole, Rule, Session
 
 METHODS_LINE = "AuthenticationMethods publickey"
 _PASSWORDS = frozenset({"password", "keyboard-interactive"})
-_PROVE_NOTHING = frozenset({"password", "none"})  # to an account that has no password
+_PROVE_NOTHING = _PASSWORDS | {"none"}  # to an account that has no password
 _NO_PASSWORDS_FOR_ROOT = ("without-password", "prohibit-password")
 _NOBODY_PROVES = frozenset({"hostbased"})  # the client's machine vouches for the user
 _EXPOSE_LINE = "ExposeAuthInfo yes"

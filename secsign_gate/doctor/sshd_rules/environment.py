@@ -24,9 +24,8 @@ def _is_harmless(pattern: str) -> bool:
 
 
 def _client(session: Session) -> Iterator[Hole]:
-    isolated = session.gate is None or "-I" in session.gate.options
     names = [variable.name for variable in heeded(session) if variable.from_client]
-    names += [] if isolated else PYTHON
+    names += _of_python(session)
     taken = {name: pattern for name in names if (pattern := session.accepts(name)) and not is_overruled(session, name)}
     if taken:
         what, mend = _accepting(session, taken.values())
@@ -35,6 +34,11 @@ def _client(session: Session) -> Iterator[Hole]:
     if broad and not taken:
         what, mend = _accepting(session, broad)
         yield Hole(Status.WEAK, f"{what} lets the client set more than language and colours", mend, ACCEPT_LINE)
+
+
+def _of_python(session: Session) -> tuple[str, ...]:
+    """Return the variables that the gate's interpreter heeds, none if it is isolated."""
+    return () if session.gate is None or "-I" in session.gate.options else PYTHON
 
 
 def _accepting(session: Session, patterns: Iterable[str]) -> tuple[str, str]:
@@ -74,7 +78,7 @@ def _user(session: Session) -> Iterator[Hole]:
     mend = "write it into the first drop-in, above its Match line, for it may stand in no Match block"
     line = "PermitUserEnvironment no"
     patterns = ("*",) if value == "yes" else tuple(value.split(","))
-    names = ["PATH", *(variable.name for variable in heeded(session)), *_OF_SSHD]
+    names = ["PATH", *(variable.name for variable in heeded(session)), *_of_python(session), *_OF_SSHD]
     taken = [
         name
         for name in names
@@ -98,6 +102,7 @@ def _pam(session: Session) -> Iterator[Hole]:
     variables = [variable for variable in heeded(session) if not is_overruled(session, variable.name)]
     # What every program heeds is enough to be told, and the same for all shells.
     missing = [one.name for one in variables if not one.shells] or [one.name for one in variables]
+    missing += _of_python(session)
     if missing:
         what = f"{reading.place} reads ~/.pam_environment, and no SetEnv overrules {_listed(missing)}"
         mend = f"{session.mend('SetEnv')}, as the first SetEnv; or take user_readenv=1 out of {reading.path}"

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_session import Hole, Rule, Session
+from secsign_gate.doctor.sshd_session import NO_PROGRAM, Hole, Rule, Session
 
+_OWN_SFTP = "internal-sftp"
 _TCP, _SOCKETS = "AllowTcpForwarding", "AllowStreamLocalForwarding"
 _NOT_LOCAL, _NOT_REMOTE = ("no", "remote"), ("no", "local")
 _AGENTS_SINCE, _TUNNELS_SINCE = (10, 0), (10, 4)  # when DisableForwarding began to cover them
@@ -108,13 +109,31 @@ def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
 
 def _without_shell(session: Session) -> Iterator[Hole]:
     """Judge an account whose login shell runs nothing, whether the gate is before it or not."""
+    if not session.has_key and not session.takes_keys_elsewhere:
+        return
+    status, who = Status.OPEN, ""
+    if not session.has_key:
+        status, who = Status.WEAK, ", for whom a certificate or the AuthorizedKeysCommand lets in by this name"
+    shut = f"the login shell {session.account.shell} runs nothing"
+    mend = "let the gate's Match apply to the account as well, or take its keys and its password away"
+    if not session.is_gated and _has_own_sftp(session):
+        what = f"{shut}, but internal-sftp needs none: files go in and out{who}"
+        yield Hole(status, what, mend, "Subsystem sftp /usr/lib/openssh/sftp-server")
     ways = (_local, _remote, _local_sockets, _remote_sockets, _tunnel)
     holes = [hole for way in ways for hole in way(session) if hole.status is Status.OPEN]
     if holes:
-        what = f"the login shell {session.account.shell} runs nothing, but forwarding needs none: {holes[0].what}"
-        mend = "let the gate's Match apply to the account as well, or take its keys and its password away"
+        what = f"{shut}, but forwarding needs none: {holes[0].what}{who}"
         lines = "DisableForwarding yes\nAllowTcpForwarding no\nAllowStreamLocalForwarding no\nPermitTunnel no"
-        yield Hole(Status.OPEN, what, mend, lines)
+        yield Hole(status, what, mend, lines)
+
+
+def _has_own_sftp(session: Session) -> bool:
+    """Tell whether sshd serves files itself: it starts no shell for that (session.c, do_child)."""
+    forced = session.effective.value("forcecommand")
+    if forced not in ("", NO_PROGRAM):
+        return forced.split()[:1] == [_OWN_SFTP]
+    commands = (value.partition(" ")[2].split() for value in session.effective.values("subsystem"))
+    return any(words[:1] == [_OWN_SFTP] for words in commands)
 
 
 RULES = (

@@ -58,6 +58,11 @@ def _without(session: Session) -> Iterator[Hole]:
     """Judge an account that no connection leads to the gate."""
     if session.gated_elsewhere or _overruled_gate(session) is not None or _has_chroot(session):
         return
+    if session.gated_as:
+        what = f"there is {_forced(session)}, and it is the account {session.gated_as} by another name"
+        why = f"whoever logs in by this name is {session.gated_as}, with its files, and without the gate"
+        yield Hole(Status.OPEN, what, "gate both names, or remove the one", f"Match all\n    {GATE_LINE}", why)
+        return
     if session.left_out_by:
         what = f"{session.left_out_by} leaves the account out by name, so it logs in with its key alone"
         mend = "keep it only if that is meant for a bad day, and lock its key away"
