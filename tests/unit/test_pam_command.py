@@ -11,6 +11,8 @@ import pytest
 
 from secsign_gate.activation.shipped import shipped_pam
 from secsign_gate.admin.pam import SETUPS
+from secsign_gate.doctor.pam_door_line import examine_service
+from secsign_gate.doctor.pam_lines import parse_pam
 
 EXAMPLES = Path(__file__).parents[2] / "examples/pam.d"
 PROGRAM = (sys.executable, "-m", "secsign_gate", "pam")
@@ -31,6 +33,17 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_every_example_is_a_setup() -> None:
     assert sorted(SETUPS) == sorted(path.name for path in EXAMPLES.iterdir())
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_every_example_is_in_order_by_the_doctors_own_rules(setup: str) -> None:
+    """Behind what Debian's common-auth and common-account hold."""
+    text = (EXAMPLES / setup).read_text()
+    assert text.count("take the place of the line") == 1
+    unix = "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so"
+    lines = parse_pam(f"/etc/pam.d/{setup}", text.replace("@include common-auth\n", f"{unix}\n"))
+    assert sum(line.is_gate for line in lines) == 1
+    assert list(examine_service(setup, lines, of_sshd=False)) == []
 
 
 @pytest.mark.parametrize("setup", SETUPS)
