@@ -102,8 +102,7 @@ def _start_as_service(journal: Journal) -> str:
     program = shutil.which("systemd-run", path=_ENVIRONMENT["PATH"])
     if program is None:
         return ""
-    unit = f"{WATCHER}.service"
-    _systemctl("reset-failed", unit)
+    unit = f"{WATCHER}-{os.getpid()}.service"  # an earlier one may be about to end
     options = ["--quiet", "--collect", f"--unit={unit}", "--description=Undoes a change to sshd that nobody confirms"]
     options += [f"--property={one}" for one in ("Restart=on-failure", "RestartSec=100ms", "StartLimitIntervalSec=0")]
     options += ["--property=TimeoutStopSec=2s"]  # it does not listen to SIGTERM, and the host may be going down

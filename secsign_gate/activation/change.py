@@ -70,10 +70,14 @@ class WrittenFile(NamedTuple):
 
 
 class Listener(NamedTuple):
-    """The sshd that takes connections, when the change began. `start_time` is in clock ticks since boot."""
+    """The sshd that takes connections, when the change began. `start_time` is in clock ticks since boot.
+
+    `unit` is the service of systemd that it belongs to, empty if to none.
+    """
 
     pid: int
     start_time: int
+    unit: str = ""
 
 
 class Server(NamedTuple):
@@ -108,6 +112,7 @@ class Change(NamedTuple):
     why: str = ""
 
 
+_FORMAT = 1  # of the journal; another one is not guessed at
 INTERRUPTED = "the command that made the change was interrupted"
 NOT_CONFIRMED = "nobody confirmed the change in time"
 NEW_START = "the host was started anew before the change was confirmed"
@@ -136,8 +141,12 @@ def put_in_force(change: Change, now: Moment, seconds: float) -> Change:
 
 
 def confirmed(change: Change) -> Change:
-    """Return the change once somebody has shown that he gets in. What it replaced is kept for `disable` only."""
-    return change._replace(phase=Phase.CONFIRMED, before=(), previous=None)
+    """Return the change once somebody has shown that he gets in. What it replaced is kept for `disable` only.
+
+    Which sshd listened is forgotten: should none do so when the gate is switched off, somebody has wanted that.
+    """
+    server = change.server._replace(listeners=())
+    return change._replace(phase=Phase.CONFIRMED, server=server, before=(), previous=None)
 
 
 def undoing(change: Change, why: str) -> Change:
@@ -158,13 +167,16 @@ def digest(content: bytes) -> str:
 
 def to_json(change: Change) -> str:
     """Return the change as the journal holds it."""
-    return json.dumps(_plain(change), indent=1) + "\n"
+    return json.dumps({"format": _FORMAT, "change": _plain(change)}, indent=1) + "\n"
 
 
 def from_json(text: str) -> Change:
-    """Return the change that `to_json` wrote. Raises JournalError for anything else."""
+    """Return the change that `to_json` wrote. Raises JournalError for anything else, also of another version."""
     try:
-        return _change(json.loads(text))
+        value = json.loads(text)
+        if value["format"] != _FORMAT:
+            raise JournalError(f"the journal is of format {value['format']!a}, and this version knows {_FORMAT}")
+        return _change(value["change"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise JournalError("the journal holds no change that this version knows") from None
 
@@ -185,7 +197,9 @@ def _change(value: dict[str, Any]) -> Change:
             executable=_text(server["executable"]),
             configuration=_text(server["configuration"]),
             options=_texts(server["options"]),
-            listeners=tuple(Listener(int(one["pid"]), int(one["start_time"])) for one in server["listeners"]),
+            listeners=tuple(
+                Listener(int(one["pid"]), int(one["start_time"]), _text(one["unit"])) for one in server["listeners"]
+            ),
         ),
         gated=_text(value["gated"]),
         break_glass=_texts(value["break_glass"]),

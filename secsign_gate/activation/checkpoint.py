@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from secsign_gate.activation.change import KeptFile
+from secsign_gate.activation.change import KeptFile, WrittenFile, digest
 from secsign_gate.errors import GateError
 
 _MAX_BYTES = 1 << 20
@@ -52,20 +52,30 @@ def keep(path: str) -> KeptFile:
 
 
 def put_back(kept: KeptFile) -> None:
-    """Have the file at its place be as it was kept. Does nothing where it is. Raises CheckpointError."""
+    """Have the file at its place be as it was kept, on disk. Raises CheckpointError.
+
+    Where it is so already, who put it there may have been ended before that was on disk.
+    """
     with suppress(FileNotFoundError):
         os.unlink(_beside(kept.path))  # noqa: PTH108 - one call, by the name that was renamed or not
-    if kept.content is not None:
-        if keep_or_none(kept.path) != kept:
-            write_file(kept)
+    if kept.content is not None and keep_or_none(kept.path) != kept:
+        write_file(kept)
         return
     try:
-        os.unlink(kept.path)  # noqa: PTH108 - as above
+        if kept.content is None:
+            with suppress(FileNotFoundError):
+                os.unlink(kept.path)  # noqa: PTH108 - as above
         sync_directory(kept.path)
-    except FileNotFoundError:
+    except FileNotFoundError:  # its folder is gone as well
         return
     except OSError as error:
         raise CheckpointError(f"{kept.path} cannot be removed ({error.strerror}); see to the file system") from None
+
+
+def is_as_written(written: WrittenFile) -> bool:
+    """Tell whether the file is still what this program wrote."""
+    present = keep_or_none(written.path)
+    return present is not None and present.content is not None and digest(present.content) == written.digest
 
 
 def keep_or_none(path: str) -> KeptFile | None:

@@ -42,7 +42,12 @@ class Journal:
         self._make_folder()
         with held(f"{self.folder}/lock") as is_ours:
             if not is_ours:
-                raise BusyError("another secsign-gate is changing sshd's configuration; wait until it is done")
+                holder = self.holder()
+                which = f" (process {holder[0]})" if holder else ""
+                raise BusyError(
+                    f"another secsign-gate{which} is changing sshd's configuration, or asks whether it should; wait "
+                    "until it is done, or end it"
+                )
             Path(f"{self.folder}/lock").write_text(f"{os.getpid()} {start_time(os.getpid())}\n", "ascii")
             yield
 

@@ -95,5 +95,10 @@ def ticks_since_boot(seconds: float) -> int:
     return int(seconds * os.sysconf("SC_CLK_TCK"))
 
 
+def seconds_since_boot(ticks: int) -> float:
+    """Return a `start_time` in seconds of CLOCK_BOOTTIME."""
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _fields(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()

@@ -11,6 +11,7 @@ import subprocess
 import time
 from contextlib import suppress
 
+from secsign_gate.activation.arming import systemd_runs
 from secsign_gate.activation.change import Listener, Server
 from secsign_gate.activation.process import image_of, unit_of
 from secsign_gate.activation.server import listeners_of
@@ -46,10 +47,19 @@ def start_again(sshd: Sshd, server: Server) -> None:
     if not server.listeners or listeners_of(server.configuration):
         return
     sshd.validate()
-    for unit in ("ssh.service", "sshd.service"):
-        if os.path.isdir("/run/systemd/system") and _ran("systemctl", "start", unit).returncode == 0:  # noqa: PTH112
-            return
-    started = _ran(sshd.executable, "-f", sshd.configuration, *sshd.options)
+    by_hand = (sshd.executable, "-f", sshd.configuration, *sshd.options)
+    units = sorted({listener.unit for listener in server.listeners if listener.unit})
+    if units:
+        started = _ran("systemctl", "start", *units)
+    elif systemd_runs():  # what the watcher's own service starts would be ended with that
+        started = _ran("systemd-run", "--quiet", "--collect", "--property=KillMode=process", "--", *by_hand, "-D")
+    else:
+        started = _ran(*by_hand)
+    until = time.monotonic() + _SECONDS
+    while not started.returncode and not listeners_of(server.configuration):
+        if time.monotonic() > until:
+            raise ReloadError("sshd has ended, was started again, and does not listen; look at its log")
+        time.sleep(_LOOK_EVERY)
     if started.returncode:
         raise ReloadError(f"sshd has ended and does not start again ({started.stdout.strip()}); start it by hand")
 

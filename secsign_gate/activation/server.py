@@ -8,7 +8,7 @@ from pathlib import Path
 
 from secsign_gate.activation.change import Listener, Server
 from secsign_gate.activation.plan import DROP_IN
-from secsign_gate.activation.process import process
+from secsign_gate.activation.process import process, unit_of
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.config_files import INCLUDES_FROM, read_config
 from secsign_gate.sshd.program import Sshd, SshdError, find_sshd, listeners, sshd_of
@@ -33,7 +33,8 @@ def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd,
     """
     found = []
     for one in listeners():
-        if one.is_openssh and executable in (None, one.executable):
+        # Anybody may let a program of his own listen that is called `sshd`: only root's is meant.
+        if one.is_openssh and one.is_roots and executable in (None, one.executable):
             try:
                 found.append((sshd_of(one), one))
             except SshdError:  # whichever it is, it is another than one whose configuration is named
@@ -44,7 +45,9 @@ def sshd_meant(executable: str | None, configuration: str | None) -> tuple[Sshd,
         raise PreconditionError(
             f"several sshds listen here, with the configurations {' and '.join(places)}; say which by --sshd-config"
         )
-    meant = [(sshd, one) for sshd, one in found if configuration is None or _same(sshd.configuration, configuration)]
+    meant = [
+        (sshd, one) for sshd, one in found if configuration is None or same_file(sshd.configuration, configuration)
+    ]
     sshd = meant[0][0] if meant else find_sshd(executable, configuration)._replace(options=())
     here = tuple(listener for _, one in meant for listener in _listener(one))
     return sshd, Server(sshd.executable, sshd.configuration, sshd.options, here)
@@ -55,7 +58,7 @@ def listeners_of(configuration: str) -> tuple[Listener, ...]:
     found: list[Listener] = []
     for one in listeners():
         with suppress(SshdError):
-            if one.is_openssh and _same(sshd_of(one).configuration, configuration):
+            if one.is_openssh and same_file(sshd_of(one).configuration, configuration):
                 found += _listener(one)
     return tuple(found)
 
@@ -66,6 +69,7 @@ def drop_in_path(sshd: Sshd, directory: str | None) -> str:
     `directory` is where the administrator wants it. Raises PreconditionError if sshd would not read it there, or too
     late; SshdError if the configuration cannot be read.
     """
+    directory = os.path.abspath(directory) if directory else None  # noqa: PTH100 - links stay as they are written
     lines = read_config(sshd.configuration).lines
     own = [line for line in lines if line.path == sshd.configuration]
     first_match = next((line.number for line in own if line.keyword == "match"), None)
@@ -95,10 +99,11 @@ def require_writable(path: str) -> None:
 
 def _listener(running: Running) -> list[Listener]:
     found = process(running.pid)
-    return [] if found is None else [Listener(running.pid, found.start_time)]
+    return [] if found is None else [Listener(running.pid, found.start_time, unit_of(running.pid))]
 
 
-def _same(one: str, other: str) -> bool:
+def same_file(one: str, other: str) -> bool:
+    """Tell whether two paths name the same file, whether or not it exists."""
     return os.path.realpath(one) == os.path.realpath(other)
 
 
@@ -116,4 +121,4 @@ def _takes(pattern: str, path: str) -> bool:
     at, _, own = path.rpartition("/")
     if glob.has_magic(folder):
         return False
-    return _same(folder, at) and fnmatch.fnmatchcase(own, name)
+    return same_file(folder, at) and fnmatch.fnmatchcase(own, name)

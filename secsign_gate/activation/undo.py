@@ -1,5 +1,6 @@
 """Putting back what was there before a change. It may be interrupted anywhere, and is begun again until it is done."""
 
+import os
 import syslog
 from collections.abc import Callable
 from contextlib import suppress
@@ -95,7 +96,12 @@ def _put_aside(journal: Journal, change: Change, kept: KeptFile, say: Callable[[
     while Path(f"{journal.folder}/{name}.{number}").exists():
         number += 1
     aside = f"{journal.folder}/{name}.{number}"
-    write_file(present._replace(path=aside))
+    try:
+        write_file(present._replace(path=aside))
+    except CheckpointError:  # a disk that is full must not keep the undo waiting; a second name takes no room
+        aside = f"{kept.path}.by-hand"
+        with suppress(FileExistsError):
+            os.link(kept.path, aside)
     say(f"{kept.path} was changed by hand meanwhile; that is kept as {aside}")
     told(f"{kept.path} was changed by hand meanwhile; that is kept as {aside}")
 

@@ -4,6 +4,7 @@
 
 It ends when there is nothing left to watch. While it lives it holds a lock: one watches a journal, others stand by. It
 looks every fifth of a second: at what the journal says, and whether who is at work on a change still holds its lock.
+It remembers what it has read, so a journal that is deleted or damaged meanwhile is no way to keep a change.
 """
 
 import os
@@ -15,24 +16,27 @@ from pathlib import Path
 from typing import NoReturn
 
 from secsign_gate.activation.arming import disarm_boot
-from secsign_gate.activation.change import Change, Phase, undoing, why_due
+from secsign_gate.activation.change import Change, JournalError, Phase, undoing, why_due
+from secsign_gate.activation.checkpoint import is_as_written
 from secsign_gate.activation.journal import BusyError, Journal, held, now
-from secsign_gate.activation.process import start_time
+from secsign_gate.activation.process import seconds_since_boot, start_time
 from secsign_gate.activation.undo import told, undo
 from secsign_gate.errors import GateError
 
 _LOOK_EVERY = 0.2
 _AFTER_A_FAULT = 2.0
-_FOR_OTHERS = 120.0  # seconds for a `confirm` or a `disable` that is at work when the time is up
+_FOR_OTHERS = 120.0  # seconds that a `confirm` or a `disable` may take
 _DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGPIPE)
 
 
 def watch(journal: Journal) -> None:
     """Return once there is nothing to watch: the change is confirmed, or undone."""
     fault = ""
+    known: Change | None = None
     while True:
         try:
-            if _looked(journal):
+            known = _on_record(journal, known)
+            if _looked(journal, known):
                 return
             fault = ""
         except (GateError, OSError) as error:
@@ -43,34 +47,66 @@ def watch(journal: Journal) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _looked(journal: Journal) -> bool:
-    """Look once; tell whether nothing is left to watch. Raises GateError and OSError."""
-    change = journal.read()
-    if change is None or change.phase is Phase.CONFIRMED:
-        disarm_boot()
-        return True
-    if change.phase is Phase.WAITING and not why_due(change, now()):
+def _on_record(journal: Journal, known: Change | None) -> Change | None:
+    """Return the change on record. What was `known` before goes on record again if that is lost, or damaged when due.
+
+    It is lost if there is none although its files are in force: who undoes a change puts those back first. Raises
+    GateError.
+    """
+    try:
+        present = journal.read()
+    except JournalError:
+        if known is None or not why_due(known, now()):
+            raise
+        present = None
+    if present is not None or known is None or not _is_in_force(known):
+        return present
+    with journal.locked():
+        if not journal.exists() or why_due(known, now()):
+            journal.write(known)
+            told("the record of a change that waits was removed or damaged, and is put back")
+    return known
+
+
+def _is_in_force(change: Change) -> bool:
+    """Tell whether some file is as an unconfirmed change has made it."""
+    touched = {kept.path for kept in change.before}
+    in_force = any(written.path in touched and is_as_written(written) for written in change.written)
+    return change.phase is not Phase.CONFIRMED and in_force
+
+
+def _looked(journal: Journal, change: Change | None) -> bool:
+    """Look once, at what was just on record; tell whether nothing is left to watch. Raises GateError and OSError."""
+    if change is not None and change.phase is Phase.WAITING and not why_due(change, now()):
         return False
     try:
         with journal.locked():
             change = journal.read()
+            if change is None or change.phase is Phase.CONFIRMED:
+                disarm_boot()  # nobody arms it for another change now
+                return True
             why = why_due(change, now())
-            if change is not None and why:
+            if why:
                 undo(journal, undoing(change, why))
                 told(f"undone: {why}")
     except BusyError:
         if change is not None:
-            _end_who_hangs(journal, change)
+            end_who_hangs(journal, change)
     return False
 
 
-def _end_who_hangs(journal: Journal, change: Change) -> None:
-    """End the command that holds the lock although its time is long up: it was stopped, or waits for nothing."""
-    patience = 0.0 if change.phase is Phase.ARMED else _FOR_OTHERS
+def end_who_hangs(journal: Journal, change: Change) -> None:
+    """End the command that holds the lock although its time is up: it was stopped, or waits for nothing.
+
+    An `enable` has until the deadline of its change. Another command has two minutes, whatever the age of the change.
+    """
     holder = journal.holder()
-    if holder is None or now().since_boot < change.deadline.since_boot + patience:
+    if holder is None or change.phase is Phase.CONFIRMED:
         return
     pid, began = holder
+    until = change.deadline.since_boot if change.phase is Phase.ARMED else seconds_since_boot(began) + _FOR_OTHERS
+    if now().since_boot < until:
+        return
     with suppress(OSError):
         descriptor = os.pidfd_open(pid)
         try:

@@ -13,6 +13,7 @@ from ssh_client import SshClient
 from sshd import SSHD, Sshd
 
 from secsign_gate.activation.arming import watcher_is_there
+from secsign_gate.activation.checkpoint import put_back
 from secsign_gate.activation.journal import DEFAULT_FOLDER, Journal
 
 if TYPE_CHECKING:
@@ -67,17 +68,20 @@ class ActivationHost:
 
     def close(self) -> None:
         self.root.close()
-        self.sshd.stop()
         forget_changes()
+        self.sshd.stop()
         ROOTS.unlink(missing_ok=True)
 
 
 def forget_changes() -> None:
-    """Leave no change and no watcher to the next test."""
+    """Leave no change and no watcher to the next test. A watcher gives up only once the files are as they were."""
     journal = Journal()
     if not Path(DEFAULT_FOLDER).exists():
         return
     while watcher_is_there(journal):
+        change = journal.read()
+        for kept in () if change is None else change.before:
+            put_back(kept)
         journal.remove()
     shutil.rmtree(DEFAULT_FOLDER)
 

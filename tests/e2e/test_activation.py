@@ -238,7 +238,8 @@ def test_two_at_once(host: ActivationHost) -> None:
     second = host.enable("--no-trial")
     assert second.returncode == 1
     assert second.stderr == (
-        "secsign-gate: another secsign-gate is changing sshd's configuration; wait until it is done\n"
+        f"secsign-gate: another secsign-gate (process {first}) is changing sshd's configuration, or asks whether it "
+        "should; wait until it is done, or end it\n"
     )
     assert "another secsign-gate" in host.run("disable").stderr
     os.kill(first, signal.SIGKILL)
