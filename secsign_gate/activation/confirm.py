@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from secsign_gate.activation.arming import arm, disarm_boot
 from secsign_gate.activation.change import Change, Phase, confirmed, disabling, undoing, why_due
+from secsign_gate.activation.checkpoint import is_as_written
 from secsign_gate.activation.journal import Journal, now
 from secsign_gate.activation.process import ancestry, ticks_since_boot
 from secsign_gate.activation.server import listeners_of, require_root
@@ -35,6 +36,11 @@ def confirm(journal: Journal, *, at_the_console: bool = False, at_step: Steps = 
         if change is None or change.phase is not Phase.WAITING or change.in_force is None:
             already = "it is confirmed already" if change is not None else "nothing was changed"
             raise ConfirmError(f"no change waits to be confirmed: {already}")
+        for written in change.written:
+            if not is_as_written(written):
+                raise ConfirmError(
+                    f"{written.path} is no longer what was tried; `secsign-gate disable --unconfirmed`, and enable anew"
+                )
         _require_proof(change, ticks_since_boot(change.in_force.since_boot), at_the_console=at_the_console)
         journal.write(confirmed(change))
         at_step("confirmed")

@@ -22,6 +22,7 @@ from secsign_gate.activation.server import (
     drop_in_path,
     require_root,
     require_writable,
+    same_file,
     sshd_meant,
 )
 from secsign_gate.activation.shipped import shipped_drop_in, shipped_pam
@@ -77,6 +78,11 @@ def plan_change(request: Request, journal: Journal) -> Plan:
             "an earlier change is not confirmed yet; `secsign-gate confirm` or `disable` comes first"
         )
     sshd, server = sshd_meant(request.sshd, request.sshd_config)
+    if change is not None and not same_file(change.server.configuration, server.configuration):
+        raise PreconditionError(
+            f"the gate is switched on for the sshd of {change.server.configuration}, and only one sshd's can be at a "
+            "time; run `secsign-gate disable` first, or write a drop-in for the other by hand"
+        )
     sshd.validate()
     drop_in = drop_in_path(sshd, request.directory)
     usable = usable_orders(request.orders)
