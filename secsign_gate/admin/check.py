@@ -91,7 +91,13 @@ def _notes(users: Users, registry: Registry | None) -> list[str]:
     """Return what is no mistake but may not be meant."""
     if not users.rules and not (registry and registry.lines):
         return ["the users file maps nobody, so only logins that need no approval are let in"]
-    return [f"the users file names {account}, whom this host does not know" for account in strangers(users)]
+    files = [("users file", mapped_accounts(users))]
+    files += [("registry", sorted(registry.accounts))] if registry is not None else []
+    return [
+        f"the {file} names {account}, whom this host does not know"
+        for file, accounts in files
+        for account in strangers(accounts)
+    ]
 
 
 def _summary(settings: Settings, users: Users, registry: Registry | None, daemon: DaemonFound) -> list[str]:

@@ -16,6 +16,7 @@ from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_program import examine_program
 from secsign_gate.doctor.homes import examine_homes, examine_way_out
 from secsign_gate.doctor.id_server import examine_id_servers
+from secsign_gate.doctor.keys_door import examine_keys_doors
 from secsign_gate.doctor.mapping import examine_mapping
 from secsign_gate.doctor.orders import Orders, examine_orders, load_orders
 from secsign_gate.doctor.own_files import examine_pam_files, examine_record, examine_sshd_files
@@ -83,6 +84,7 @@ def gate_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:
     elif not seen.programs:
         findings.append(Finding(Status.NOTE, "", "", "no door of the gate would be started for anybody"))
     findings += examine_orders(orders)
+    findings += examine_keys_doors(orders, seen.accounts)
     if orders.settings is not None:
         findings += [
             _other_orders(program.config, orders.settings.path)

@@ -18,7 +18,7 @@ _LINE = "ACCOUNT SECSIGN-ID"
 def examine_mapping(
     settings: Settings, users: Users, gated: Iterable[AtSshd], registered: frozenset[str] = frozenset()
 ) -> tuple[Finding, ...]:
-    """Find gated accounts that nobody is asked for, and names in the users file that lead nowhere.
+    """Find gated accounts that nobody is asked for, and names in the files that lead nowhere.
 
     `registered` are the accounts that the registry names.
     """
@@ -36,9 +36,10 @@ def examine_mapping(
     if needy and not without:
         what = f"each of the {len(needy)} accounts that the gate asks about has a SecSign ID"
         findings.append(Finding(Status.CLOSED, "", "", what))
-    for account in strangers(users):
-        what = "the users file names an account that this host does not know"
-        findings.append(Finding(Status.NOTE, "", account, what, "", "correct or remove its line"))
+    for file, accounts in (("users file", mapped_accounts(users)), ("registry", sorted(registered))):
+        for account in strangers(accounts):
+            what = f"the {file} names an account that this host does not know"
+            findings.append(Finding(Status.NOTE, "", account, what, "", "correct or remove its line"))
     return (*findings, *_shown(settings))
 
 

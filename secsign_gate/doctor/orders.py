@@ -1,6 +1,7 @@
 """The files that the gate takes orders from: loaded as the gate loads them, with every mistake, or as values."""
 
 import pwd
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from secsign_gate.config import Settings, load_settings
@@ -68,10 +69,10 @@ def mapped_accounts(users: Users) -> list[str]:
     return sorted({account for account, _ in users.rules})
 
 
-def strangers(users: Users) -> list[str]:
-    """Return the accounts of the users file that this host does not know."""
+def strangers(accounts: Iterable[str]) -> list[str]:
+    """Return those of `accounts` that this host does not know, in their order."""
     here = {entry.pw_name for entry in pwd.getpwall()}
-    return [account for account in mapped_accounts(users) if account not in here and not _exists(account)]
+    return [account for account in accounts if account not in here and not _exists(account)]
 
 
 def _exists(account: str) -> bool:

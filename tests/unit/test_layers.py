@@ -27,6 +27,7 @@ OURS = {
     "sshd": ("sshd", "core", "errors", "trusted_file"),
     "doctor": (
         "doctor",
+        "authorized_keys.CommandLine",
         "sshd",
         "core",
         "errors",
