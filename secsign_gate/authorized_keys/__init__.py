@@ -114,6 +114,8 @@ def answer(line: CommandLine, folder: str) -> bytes:
         except UnusableLineError as error:
             _log(f"{place}: {error}; it does not let {line.account} in")
             continue
+        if scanned is None and not key_line.lstrip(b" \t").startswith(b"#"):
+            _log(f"{place}: the key stands in it, and not behind its type; it does not let {line.account} in")
         if scanned is None or not applies:
             continue
         if scanned.has_expired(*times):

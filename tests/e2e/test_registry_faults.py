@@ -40,6 +40,18 @@ def test_a_line_that_is_none_lets_nobody_in_and_is_told_of(shared: Gate, options
     assert not alice.has("proof")
 
 
+def test_a_key_that_is_not_where_a_key_must_be_is_told_of(shared: Gate) -> None:
+    shared.configure(policy={"exempt_accounts": "deploy"})
+    alice = person(shared)
+    good = line(shared, alice, "alice")
+    registry(good.replace("ssh-ed25519", "ssh-rsa"), f"# {good}")
+    assert is_denied(alice, "touch ~/proof")
+    assert {text.partition(f"{REGISTRY} ")[2].partition(";")[0] for text in told(shared)} == {
+        "line 1: the key stands in it, and not behind its type"
+    }
+    assert not alice.has("proof")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
