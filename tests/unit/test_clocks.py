@@ -1,8 +1,7 @@
 """A clock on the wall that is set back or forward moves no deadline, no limit and no grant.
 
-It is read only where a time goes on record or is shown, where the expiry of a key or certificate is compared, which
-says a date, or where a boot may have set back every other clock. Whoever reads it somewhere else has to come here and
-say why.
+It is read only where a time goes on record or is shown, or where the expiry of a key or certificate is compared, which
+says a date. Whoever reads it somewhere else has to come here and say why.
 """
 
 import ast
@@ -37,8 +36,8 @@ WHY = {
     ("sshd/running.py", "time"): "when a server started, to be compared with when its files were changed",
     ("sshd/running.py", "clock_gettime"): "CLOCK_BOOTTIME, from which the kernel counts when a process started",
     ("admin/log.py", "now"): "what `--since 2h` means",
-    ("activation/journal.py", "time"): "where a boot may lie between, tells how much of the time to confirm is left",
-    ("activation/journal.py", "clock_gettime"): "CLOCK_BOOTTIME, which tells it within one boot",
+    ("activation/journal.py", "time"): "shows until when a change is to be confirmed",
+    ("activation/journal.py", "clock_gettime"): "CLOCK_BOOTTIME, which tells when it is undone",
     ("admin/activation_report.py", "localtime"): "shows until when a change is to be confirmed",
 }
 
