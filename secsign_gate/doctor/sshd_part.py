@@ -7,6 +7,7 @@ sshd_findings(sshd._replace(configuration=new), running=False)   a configuration
 
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status, worst_first
+from secsign_gate.doctor.planted_files import planted_findings
 from secsign_gate.doctor.sshd_files import examine_files
 from secsign_gate.doctor.sshd_gather import ask, chosen_accounts, unlisted
 from secsign_gate.doctor.sshd_judge import judge
@@ -45,7 +46,7 @@ def sshd_findings(
     except SshdError as error:
         return worst_first([_unusable(str(error)), *whole])
     judged = judge(answers.sessions) if answers.sessions else []
-    return worst_first([*missing, *answers.findings, *whole, *judged])
+    return worst_first([*missing, *answers.findings, *whole, *judged, *planted_findings(answers.sessions)])
 
 
 def _unusable(sentence: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -166,3 +167,38 @@ def test_an_sshd_by_another_name_is_seen(tmp_path: Path) -> None:
             found = [one.executable for one in listeners()]
             process.terminate()
     assert str(copy) in found
+
+
+OPEN_TO_FILES = {"SetEnv": "FOO=1", "PermitUserEnvironment": "yes"}
+
+
+def planted_of(findings: list[Finding]) -> dict[str, str]:
+    return {one.bypass: one.what for one in findings if "there now" in one.what}
+
+
+def test_files_that_lie_ready_are_named_where_their_way_is_open(gate: Gate, tmp_path: Path) -> None:
+    alice, zoe = gate.user("alice"), gate.user("zoe")
+    (alice.home / ".bashrc").unlink(missing_ok=True)
+    shutil.copy("/etc/skel/.bashrc", alice.home)
+    server = running_sshd.Sshd(tmp_path, {GATE: drop_in.gated(**OPEN_TO_FILES)})
+    server.settings_for("alice")
+    assert not planted_of(open_ones(server, "alice"))  # what is in every home, nobody has planted
+    for name in (".bashrc", ".ssh/environment", ".pam_environment"):
+        alice.write(name, "something")
+    zoe.write(".zshenv", "something")
+    found = planted_of(open_ones(server, "alice", "zoe"))
+    assert {*found} == {"shell-startup-files", "user-environment", "pam-environment"}
+    assert f"{alice.home}/.bashrc, {zoe.home}/.zshenv are there" in found["shell-startup-files"]
+    assert f"{alice.home}/.ssh/environment is there" in found["user-environment"]
+    closed = running_sshd.Sshd(tmp_path / "closed", {GATE: drop_in.gated()})
+    closed.settings_for("alice")
+    assert not open_ones(closed, "alice", "zoe")
+
+
+def test_a_planted_pipe_holds_nobody_up(gate: Gate, tmp_path: Path) -> None:
+    alice = gate.user("alice")
+    (alice.home / ".bashrc").unlink(missing_ok=True)
+    os.mkfifo(alice.home / ".bashrc")
+    server = running_sshd.Sshd(tmp_path, {GATE: drop_in.gated(**OPEN_TO_FILES)})
+    server.settings_for("alice")
+    assert f"{alice.home}/.bashrc is there" in planted_of(open_ones(server, "alice"))["shell-startup-files"]
