@@ -67,10 +67,11 @@ class Page(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """A finding for people: where, what, and for which accounts."""
+    """A finding for people: where, what, which ways are open by it, and for which accounts."""
 
     station: Station
     finding: Finding
+    bypasses: tuple[str, ...]
     accounts: tuple[str, ...]
 
 
@@ -88,8 +89,7 @@ def doctor_text(examined: Sequence[Examined], page: Page, *, everything: bool) -
             lines[-1] += " (--all lists them)"
             continue
         lines.append(click.style(_TITLES[status], fg=_COLOURS[status], bold=True))
-        for one in of_status:
-            lines += _entry(one, page)
+        lines += _entries(of_status, page)
         lines.append("")
     while lines and not lines[-1]:
         lines.pop()
@@ -135,27 +135,52 @@ def picture(examined: Sequence[Examined], page: Page) -> list[str]:
 
 
 def _gathered(examined: Iterable[Examined]) -> list[_Told]:
-    """Return the findings; those that differ in nothing but their account are one."""
-    accounts: dict[tuple[Station, Finding], list[str]] = {}
+    """Return the findings; those that say the same of other accounts, or of other ways, are one."""
+    told: dict[tuple[object, ...], _Told] = {}
     for one in examined:
         for finding in one.findings:
-            accounts.setdefault((one.station, finding._replace(account="")), []).extend(finding.account.split(", "))
+            accounts = tuple(filter(None, finding.account.split(", ")))
+            key = one.station, finding.status, finding.what, finding.mend, not accounts
+            before = told.get(key, _Told(one.station, finding._replace(line=""), (), ()))
+            told[key] = _Told(
+                one.station,
+                before.finding._replace(
+                    line="\n".join(_joined(before.finding.line.split("\n"), finding.line.split("\n")))
+                ),
+                _joined(before.bypasses, [finding.bypass]),
+                _joined(before.accounts, accounts),
+            )
+    return [*told.values()]
+
+
+def _joined(these: Iterable[str], those: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for one in (*these, *those) if one))
+
+
+def _entries(told: Iterable[_Told], page: Page) -> list[str]:
+    """Return the lines for findings of one status; what is mended alike has its advice once, below all of them."""
+    alike: dict[tuple[object, ...], list[_Told]] = {}
+    for one in told:
+        finding = one.finding
+        key = one.station, one.bypasses, finding.why, finding.mend, finding.line
+        alike.setdefault(key if finding.mend else (id(one),), []).append(one)
     return [
-        _Told(station, finding, tuple(dict.fromkeys(filter(None, names))))
-        for (station, finding), names in accounts.items()
+        line
+        for group in alike.values()
+        for line in (*(line for one in group for line in _entry(one, page)), *_advice(group[0].finding, page, _INDENT))
     ]
 
 
 def _entry(told: _Told, page: Page) -> list[str]:
     finding = told.finding
-    notes = [finding.bypass] if finding.bypass else []
+    notes = [", ".join(told.bypasses)] if told.bypasses else []
     if told.accounts and not all(name in finding.what for name in told.accounts):
         shown = ", ".join(told.accounts[:_NAMES_SHOWN])
         more = len(told.accounts) - _NAMES_SHOWN
         notes.append(f"{shown} and {more} more" if more > 0 else shown)
     text = page.readable(finding.what + (f" [{'; '.join(notes)}]" if notes else ""))
     first = f"  {told.station.value}: "
-    return [*page.wrapped(text, first, " " * _INDENT), *_advice(finding, page, _INDENT)]
+    return page.wrapped(text, first, " " * _INDENT)
 
 
 def _advice(finding: Finding, page: Page, indent: int) -> list[str]:

@@ -134,6 +134,37 @@ class TestPicture:
         assert " --> " in picture([], OLD_SCREEN)[0]
 
 
+class TestAlike:
+    def test_ways_that_one_line_opens_are_one_entry_with_all_that_closes_them(self) -> None:
+        one = Finding(Status.OPEN, "local-forwarding", "", "it is on", "because", "write", "A no\nB no")
+        other = one._replace(bypass="remote-forwarding", why="too", line="A no\nC no")
+        text = doctor_text([Examined(Station.SSHD, (one, other))], PIPE, everything=False)
+        assert "sshd: it is on [local-forwarding, remote-forwarding]" in text
+        assert text.count("mend") == 1
+        assert [text.count(line) for line in ("A no", "B no", "C no")] == [1, 1, 1]
+
+    def test_what_is_mended_alike_is_advised_once(self) -> None:
+        one = Finding(Status.OPEN, "shell-startup-files", "alice", "bash reads it", "because", "write", "SetEnv A=")
+        text = doctor_text(
+            [Examined(Station.SSHD, (one, one._replace(what="zsh reads it", account="zoe")))], PIPE, everything=False
+        )
+        assert "bash reads it [shell-startup-files; alice]\n  sshd: zsh reads it [shell-startup-files; zoe]\n" in text
+        assert text.count("SetEnv A=") == 1
+
+    def test_what_is_true_of_all_and_what_is_true_of_one_stay_apart(self) -> None:
+        one = Finding(Status.OPEN, "tunnel", "", "it is on", "because", "write", "A no")
+        text = doctor_text([Examined(Station.SSHD, (one, one._replace(account="root")))], PIPE, everything=False)
+        assert "it is on [tunnel]" in text
+        assert "it is on [tunnel; root]" in text
+
+    @given(EXAMINED)
+    def test_no_way_is_left_out(self, examined: tuple[Examined, ...]) -> None:
+        text = doctor_text(examined, PIPE, everything=True)
+        for one in examined:
+            for finding in one.findings:
+                assert PIPE.readable(finding.bypass) in text
+
+
 def test_the_worst_of_nothing_is_closed() -> None:
     assert worst([]) is Status.CLOSED
 

@@ -76,7 +76,10 @@ def _without(session: Session) -> Iterator[Hole]:
         lines = "AuthorizedKeysFile none\nTrustedUserCAKeys none\nAuthenticationMethods publickey"
         yield Hole(Status.OPEN, what, mend, lines)
         return
-    mend = "gate everybody by Match all in 00-secsign-gate.conf, or take the account's shell or keys away"
+    mend = (
+        "gate everybody by Match all in 00-secsign-gate.conf (`secsign-gate enable --all` writes the whole file), or"
+        " take the account's shell or keys away"
+    )
     yield Hole(
         Status.OPEN, f"there is {_forced(session)}, so the key alone is enough", mend, f"Match all\n    {GATE_LINE}"
     )
