@@ -83,9 +83,9 @@ def _of_another_service(name: str, line: PamLine) -> Iterator[Finding]:
         yield Finding(Status.BROKEN, "", "", what, "what they start does not start any more", mend)
         return
     if "seteuid" not in line.options:
-        what = f"{line.place} has no seteuid, so the gate may be started as whoever calls it"
-        why = "it asks as root or not at all, and refuses"
-        yield Finding(Status.BROKEN, "", "", what, why, "write it before the program", door_text(line, "seteuid"))
+        what = f"{line.place} has no seteuid, so whoever calls su can stop the gate while it starts"
+        why = "it begins with the caller's real uid, until it gives that up"
+        yield Finding(Status.WEAK, "", "", what, why, "write it before the program", door_text(line, "seteuid"))
     if "stdout" in line.options and name in _OUTPUT_IS_A_COMMANDS:
         what = f"{line.place} has stdout, so what the gate says goes into the output of the command"
         why = "who reads that output by a program reads our sentence, too; on a terminal the gate speaks without"

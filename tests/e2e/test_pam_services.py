@@ -255,6 +255,20 @@ def test_the_administrators_program_on_the_line_is_the_door_as_well(gate: Gate, 
     assert [one.get("ground") or one["reason"] for one in gate.records] == ["approved", Reason.DENIED_ON_PHONE]
 
 
+@pytest.mark.parametrize("service", ["su", "sudo"])
+def test_without_seteuid_it_asks_as_well(gate: Gate, pam: PamStack, service: str) -> None:
+    """Which is why the doctor calls that weak, and not broken."""
+    pam.use("sudo", service=service)
+    file = Path(f"/etc/pam.d/{service}")
+    file.write_text(file.read_text().replace("seteuid ", ""))
+    command, whose = (["sudo", "-S", "-p", ""], "alice") if service == "sudo" else (["su", "bob", "-c"], "bob")
+    running = as_alice(*command, "id")
+    typed(running)
+    gate.simulator.accept(phone(gate, whose))
+    assert b"(root)" in running.communicate(timeout=LONGEST_WAIT)[0] or whose == "bob"
+    assert running.returncode == 0
+
+
 @pytest.mark.parametrize("setup", ["sudo", "login"])
 def test_what_the_command_prints_is_what_to_write(gate: Gate, pam: PamStack, setup: str) -> None:
     program = "/opt/secsign-gate/bin/secsign-gate"
