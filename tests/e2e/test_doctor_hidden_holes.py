@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
+import registered
 import sshd as running_sshd
 from open_ways import GATE, NOT_EXEC
-from probing import outcomes, wishes_of
+from probing import ROOTS_KEYS, outcomes, wishes_of
 
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.probe.outcome import Status as Proven
 from secsign_gate.sshd.program import find_sshd, listeners
 
 if TYPE_CHECKING:
@@ -140,6 +142,22 @@ def test_a_command_that_only_names_the_door_for_keys_is_not_it(tmp_path: Path) -
     server = running_sshd.Sshd(tmp_path, {GATE: keys + command})
     server.settings_for("alice")
     assert "ungated-account" in {one.bypass for one in open_ones(server, "alice")}
+
+
+def test_a_tunnel_is_open_to_keys_that_are_handed_out_with_restrict(gate: Gate, tmp_path: Path) -> None:
+    person = gate.user("alice")
+    ROOTS_KEYS.parent.mkdir(mode=0o700, exist_ok=True)
+    ROOTS_KEYS.write_text(f'restrict,command="false" {person.client.public_key}\n')
+    door = registered.EXAMPLE.replace("Match User deploy", "Match all")
+    more = {"01-keys.conf": f"{door}\n AuthenticationMethods publickey\n DisableForwarding yes\n PermitTunnel yes\n"}
+    with running_sshd.Sshd(tmp_path / "keys", {"10.conf": "PermitTunnel yes\nDisableForwarding yes\n"}) as server:
+        assert outcomes(wishes_of(person, server, account="root"), "tunnel")["tunnel"].status is Proven.GOT_THROUGH
+    ROOTS_KEYS.unlink()
+    server = running_sshd.Sshd(tmp_path / "door", more)
+    server.settings_for("root")
+    ways = {one.bypass for one in open_ones(server, "root")}
+    assert {"tunnel", "disable-forwarding-alone"} <= ways
+    assert not ways & {"root-login", "ungated-account", "local-forwarding"}
 
 
 def test_another_sshd_whose_gate_leaves_forwarding_open_is_a_hole(gate: Gate, tmp_path: Path) -> None:

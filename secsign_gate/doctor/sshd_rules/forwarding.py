@@ -16,7 +16,7 @@ def _disabled(session: Session) -> bool:
 
 
 def _status(session: Session) -> Status:
-    """Return how bad it is: the AuthorizedKeysCommand door hands keys out with `restrict`, which forbids all of it."""
+    """Return how bad it is: the AuthorizedKeysCommand door's keys have `restrict`, which forbids all but tunnels."""
     return Status.WEAK if session.gate is None and session.is_gated_by_keys else Status.OPEN
 
 
@@ -72,9 +72,8 @@ def _remote_sockets(session: Session) -> Iterator[Hole]:
 def _tunnel(session: Session) -> Iterator[Hole]:
     kept_shut = _disabled(session) and not session.host.version.before(*_TUNNELS_SINCE)
     if _allows(session, "PermitTunnel") and not kept_shut:
-        yield Hole(
-            _status(session), _sentence(session, "PermitTunnel"), session.mend("PermitTunnel"), "PermitTunnel no"
-        )
+        # Also with the keys of the AuthorizedKeysCommand door: their `restrict` says nothing about tunnels (sshd(8)).
+        yield Hole(Status.OPEN, _sentence(session, "PermitTunnel"), session.mend("PermitTunnel"), "PermitTunnel no")
 
 
 def _x11(session: Session) -> Iterator[Hole]:
@@ -104,7 +103,8 @@ def _disable_forwarding_alone(session: Session) -> Iterator[Hole]:
             f"DisableForwarding yes is all that stands against {values}, and OpenSSH {version.major}.{version.minor} "
         )
         what += "does not mean those by it, unless the distribution has mended it"
-        yield Hole(_status(session), what, session.mend(forgotten[0]), "\n".join(f"{name} no" for name in forgotten))
+        status = Status.OPEN if "PermitTunnel" in forgotten else _status(session)
+        yield Hole(status, what, session.mend(forgotten[0]), "\n".join(f"{name} no" for name in forgotten))
 
 
 def _without_shell(session: Session) -> Iterator[Hole]:
