@@ -1,12 +1,15 @@
 """`secsign-gate doctor`: what stands open on this host, what does not work, and how to mend it."""
 
 import json
+import os
 import shutil
 import sys
 from typing import Any
 
 import click
 
+from secsign_gate.activation.journal import Journal
+from secsign_gate.activation.on_record import examine_change
 from secsign_gate.admin.doctor_push import PushMade
 from secsign_gate.admin.doctor_report import exit_status, report
 from secsign_gate.admin.doctor_text import Page, doctor_text, steps_text
@@ -17,6 +20,7 @@ from secsign_gate.doctor.at_sshd import see_sshd
 from secsign_gate.doctor.host import examine_host
 from secsign_gate.doctor.one_login import NoSuchAccountError
 from secsign_gate.doctor.rehearsal import NoSuchLoginError
+from secsign_gate.doctor.station import Examined, Station
 from secsign_gate.doctor.walk import Asked, examine_login
 
 _HELP = """Look at this host from sshd to the phone, and report what stands open, what does not work, why it matters,
@@ -78,7 +82,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError("--push asks the ID server: leave out --offline.", ctx)
     page = _page()
     if user is None:
-        examined = examine_host(path, see_sshd(sshd, sshd_config), id_servers=not offline)
+        examined = _with_change(examine_host(path, see_sshd(sshd, sshd_config), id_servers=not offline))
         if as_json:
             click.echo(json.dumps(report(examined), indent=2))
         else:
@@ -103,6 +107,16 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     if as_json:
         click.echo(json.dumps(found, indent=2))
     ctx.exit(status)
+
+
+def _with_change(examined: tuple[Examined, ...]) -> tuple[Examined, ...]:
+    """Say at sshd's station, too, whether a change to sshd is under way; only root can know."""
+    if os.geteuid() != 0:
+        return examined
+    change = examine_change(Journal())
+    return tuple(
+        one._replace(findings=(*change, *one.findings)) if one.station is Station.SSHD else one for one in examined
+    )
 
 
 def _page() -> Page:

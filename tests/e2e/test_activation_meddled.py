@@ -141,11 +141,6 @@ def test_a_directory_that_is_written_in_another_way(
     assert not host.drop_in.exists()
 
 
-def test_orders_named_from_where_one_stands(host: ActivationHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir("/etc/secsign-gate")
-    assert host.enable("--dry-run", "--config", "secsign-gate.toml").returncode == 0
-
-
 def test_a_program_of_a_users_that_is_called_sshd_is_not_asked_and_in_nobodys_way(
     host: ActivationHost,
 ) -> None:
@@ -178,3 +173,15 @@ def test_a_change_by_hand_does_not_keep_the_undo_waiting_where_the_disk_is_full(
         host.wait_until_undone()
     finally:
         subprocess.run(["umount", DEFAULT_FOLDER], check=True)
+
+
+def test_the_doctor_says_that_a_change_waits(host: ActivationHost) -> None:
+    def said() -> str:
+        return host.run("doctor", "--offline", "--sshd-config", str(host.sshd.configuration)).stdout
+
+    assert host.enable("--no-trial").returncode == 0
+    assert "the gate in front of alice waits to be confirmed" in said()
+    assert host.ssh(CONFIRM).outcome().status == 0
+    assert "waits to be confirmed" not in said()
+    Path(host.journal.path).write_text("nothing that anybody could read")
+    assert "is damaged or of another version" in said()
