@@ -19,7 +19,7 @@ from secsign_gate.activation.change import (
 )
 from secsign_gate.activation.checkpoint import put_back, write_file
 from secsign_gate.activation.journal import Journal, now
-from secsign_gate.activation.planning import PAM, Plan, Request, plan_change
+from secsign_gate.activation.planning import Plan, Request, plan_change
 from secsign_gate.activation.reload import reload_sshd
 from secsign_gate.activation.server import require_root
 from secsign_gate.activation.shipped import boot_unit
@@ -93,8 +93,8 @@ def _carry_out(request: Request, planned: Plan, trial: Trial, say: Callable[[str
         say(f"{file.path} is {'removed' if file.content is None else 'written'}")
         at_step("a file is written")
     planned.sshd.validate()
-    served, break_glass, by_pam = planned.reach.served, request.break_glass, PAM in request.door_names
-    for sentence in examine_sshd(planned.sshd, served, break_glass, planned.settings.sshd, by_pam=by_pam):
+    served, break_glass = planned.reach.served, request.break_glass
+    for sentence in examine_sshd(planned.sshd, served, break_glass, planned.settings.sshd):
         say(sentence)
     at_step("sshd takes the configuration")
     for sentence in trial.before_reload(planned.sshd, served, break_glass):

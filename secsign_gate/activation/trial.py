@@ -10,7 +10,6 @@ from secsign_gate.doctor.sshd_part import sshd_findings
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd
 
-_APPROVED_BY_PAM = "idle-connection"
 _FROM_AFAR = "192.0.2.7"  # an address that no host has (RFC 5737)
 _MOST_ACCOUNTS = 20
 
@@ -43,21 +42,14 @@ class NoTrial:
         return []
 
 
-def examine_sshd(
-    sshd: Sshd, gated: tuple[str, ...], break_glass: tuple[str, ...], settings: SshdSettings, *, by_pam: bool
-) -> list[str]:
+def examine_sshd(sshd: Sshd, gated: tuple[str, ...], break_glass: tuple[str, ...], settings: SshdSettings) -> list[str]:
     """Ask the doctor what sshd would do with the files as they are now; return what it found, sentences.
 
-    `by_pam`: PAM asks for the whole connection, so one that is kept without a session has been approved all the same.
     Raises TrialError if something stands open for those who are gated, or if the gate stands before a way in for a bad
     day.
     """
     findings = sshd_findings(sshd, accounts=gated[:_MOST_ACCOUNTS], settings=settings, running=False)
-    holes = [
-        finding
-        for finding in findings
-        if finding.status is Status.OPEN and not (by_pam and finding.bypass == _APPROVED_BY_PAM)
-    ]
+    holes = [finding for finding in findings if finding.status is Status.OPEN]
     if holes:
         more = f" (and {len(holes) - 1} more; `secsign-gate doctor` names them)" if len(holes) > 1 else ""
         whom = f" for {holes[0].account}" if holes[0].account else ""

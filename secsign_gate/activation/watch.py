@@ -82,13 +82,14 @@ def _looked(journal: Journal, change: Change | None) -> bool:
     try:
         with journal.locked():
             change = journal.read()
+            why = why_due(change, now())
+            if change is not None and why:
+                undo(journal, undoing(change, why))
+                told(f"undone: {why}")
+                change = journal.read()
             if change is None or change.phase is Phase.CONFIRMED:
                 disarm_boot()  # nobody arms it for another change now
                 return True
-            why = why_due(change, now())
-            if why:
-                undo(journal, undoing(change, why))
-                told(f"undone: {why}")
     except BusyError:
         if change is not None:
             end_who_hangs(journal, change)

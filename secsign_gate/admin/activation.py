@@ -184,7 +184,7 @@ def _request(ctx: click.Context, given: dict[str, Any]) -> Request:
         gated = Gated("user", given["users"])
     elif given["groups"]:
         gated = Gated("group", given["groups"])
-    settings = usable_orders(os.path.abspath(given["orders"])).settings  # noqa: PTH100 - links stay
+    settings = usable_orders(given["orders"]).settings
     daemon = asks_daemon(settings) if given["broker"] is None else given["broker"]
     return Request(
         gated=gated,

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from activation_host import ActivationHost
+from activation_host import PROGRAM, ActivationHost
 from activation_process import end, in_a_process, logins
 
 from secsign_gate.activation.arming import watcher_is_there
+from secsign_gate.activation.confirm import undo_unconfirmed
+from secsign_gate.activation.journal import BusyError
 from secsign_gate.activation.trial import NoTrial
 
 if TYPE_CHECKING:
@@ -40,8 +42,18 @@ STEPS = (
     "logins are tried",
     "waits to be confirmed",
 )
+SAID = (
+    "",
+    "the undo is ready",
+    " is written",
+    "nothing open with it",
+    "no login was tried",
+    " reads it",
+    "Log in anew",
+)
 OLD = "# somebody's own drop-in of this name\nBanner none\n"
 MOMENTS = 100
+BY_COMMAND = 5  # each fifth of them ends the command itself, as the administrator runs it
 SEED = 20261126
 
 
@@ -75,6 +87,16 @@ def kill_watcher(host: ActivationHost) -> None:
             os.kill(int(Path(host.journal.watcher_lock).read_text()), signal.SIGKILL)
 
 
+def undo_as_at_boot(host: ActivationHost) -> None:
+    while True:
+        try:
+            undo_unconfirmed(host.journal, at_boot=True)
+        except BusyError:  # who was killed lets go of one lock after the other
+            time.sleep(0.005)
+        else:
+            return
+
+
 def run_until(host: ActivationHost, step: str, trial: Trial, seconds: float) -> int:
     """Run `enable` and return its pid once it has passed the step, or ended; at once for the step ""."""
     passed, passing = os.pipe()
@@ -88,6 +110,19 @@ def run_until(host: ActivationHost, step: str, trial: Trial, seconds: float) -> 
     if step:
         os.read(passed, 1)  # returns at the end of the process as well
     os.close(passed)
+    return pid
+
+
+def run_command_until(host: ActivationHost, words: str) -> int:
+    """Run `secsign-gate enable` and return its pid once it has said the words, or ended; at once for the words ""."""
+    command = [PROGRAM, "enable", "--user", "alice", "--break-glass", "root", "--yes", "--no-trial"]
+    command += ["--minutes", "0.01", "--sshd-config", str(host.sshd.configuration)]
+    said, saying = os.pipe()
+    pid = os.posix_spawn(PROGRAM, command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, saying, 1)])
+    os.close(saying)
+    with os.fdopen(said) as lines:
+        if words:
+            next((line for line in lines if words in line), "")
     return pid
 
 
@@ -114,8 +149,13 @@ def test_killed_at_a_hundred_random_moments(host: ActivationHost) -> None:
     rolled = random.Random(SEED)
     found: Counter[str] = Counter()
     for number in range(MOMENTS):
-        pid = run_until(host, rolled.choice(("", *STEPS)), NoTrial() if number % 10 else logins(), 0)
-        time.sleep(rolled.uniform(0, 0.1))
+        if number % BY_COMMAND:
+            pid = run_until(host, rolled.choice(("", *STEPS)), NoTrial() if number % 10 else logins(), 0)
+            time.sleep(rolled.uniform(0, 0.1))
+        else:
+            words = rolled.choice(SAID)
+            pid = run_command_until(host, words)
+            time.sleep(rolled.uniform(0, 0.1 if words else 0.6))
         os.kill(pid, signal.SIGKILL)
         end(pid)
         change = host.journal.read()
@@ -124,8 +164,11 @@ def test_killed_at_a_hundred_random_moments(host: ActivationHost) -> None:
             kill_watcher(host)
             require_old_or_new(host)
             host.sshd.stop()
-            undone = host.run("disable", "--unconfirmed", "--at-boot")
-            assert undone.returncode == 0, undone
+            if number % 10 == 1:
+                undone = host.run("disable", "--unconfirmed", "--at-boot")
+                assert undone.returncode == 0, undone
+            else:  # the same without a new interpreter
+                undo_as_at_boot(host)
             host.sshd.start()
         host.wait_until_undone()
         require_old(host)
