@@ -34,7 +34,7 @@ def confirm(journal: Journal, *, at_the_console: bool = False, at_step: Steps = 
             undo(journal, undoing(change, why))
             raise ConfirmError(f"it is too late, for {why}; everything is as it was before, so `enable` comes first")
         if change is None or change.phase is not Phase.WAITING or change.in_force is None:
-            already = "it is confirmed already" if change is not None else "nothing was changed"
+            already = "it is confirmed already" if change is not None else "`secsign-gate enable` comes first"
             raise ConfirmError(f"no change waits to be confirmed: {already}")
         for written in change.written:
             if not is_as_written(written):

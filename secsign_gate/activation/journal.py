@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from secsign_gate.activation.change import Change, JournalError, KeptFile, Moment, from_json, to_json
+from secsign_gate.activation.change import Change, KeptFile, Moment
+from secsign_gate.activation.change_json import JournalError, from_json, to_json
 from secsign_gate.activation.checkpoint import put_back, sync_directory, write_file
 from secsign_gate.activation.process import start_time
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from secsign_gate.activation.arming import disarm_boot
-from secsign_gate.activation.change import Change, JournalError, Phase, undoing, why_due
+from secsign_gate.activation.change import Change, Phase, undoing, why_due
+from secsign_gate.activation.change_json import JournalError
 from secsign_gate.activation.checkpoint import is_as_written
 from secsign_gate.activation.journal import BusyError, Journal, held, now
 from secsign_gate.activation.process import seconds_since_boot, start_time

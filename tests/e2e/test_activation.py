@@ -84,7 +84,7 @@ def test_without_a_confirmation_all_is_undone(host: ActivationHost, alice: Perso
     too_late = host.ssh(CONFIRM).outcome()
     assert (too_late.status, too_late.stderr) == (
         1,
-        b"secsign-gate: no change waits to be confirmed: nothing was changed\n",
+        b"secsign-gate: no change waits to be confirmed: `secsign-gate enable` comes first\n",
     )
 
 

@@ -13,7 +13,6 @@ from secsign_gate.activation.change import (
     NEW_START,
     NOT_CONFIRMED,
     Change,
-    JournalError,
     KeptFile,
     Listener,
     Moment,
@@ -22,12 +21,11 @@ from secsign_gate.activation.change import (
     WrittenFile,
     confirmed,
     disabling,
-    from_json,
     put_in_force,
-    to_json,
     undoing,
     why_due,
 )
+from secsign_gate.activation.change_json import JournalError, from_json, to_json
 
 BEGAN = Moment("a-boot", 1000.0, 1_800_000_000.0)
 BEFORE = (KeptFile("/etc/ssh/sshd_config.d/00-secsign-gate.conf", b"before"),)
@@ -88,6 +86,8 @@ def test_an_undo_goes_back_one_change_and_disable_all_of_them() -> None:
     assert (undoing(second, "x").before, undoing(second, "x").previous) == (BEFORE, first)
     assert (disabling(second).before, disabling(second).previous) == (ORIGINAL, None)
     assert (disabling(confirmed(second)).before, confirmed(second).previous) == (ORIGINAL, None)
+    assert disabling(second).server.listeners == (Listener(7, 70),)
+    assert disabling(first).server.listeners == ()  # one that was stopped since is not started
 
 
 def test_an_undo_that_is_begun_again_keeps_its_reason() -> None:
@@ -128,17 +128,24 @@ def test_nothing_else_is_read_as_a_change(text: str) -> None:
         from_json(text)
 
 
+def test_a_change_of_another_format_is_not_guessed_at() -> None:
+    value = json.loads(to_json(WAITING))
+    with pytest.raises(JournalError, match="format 2"):
+        from_json(json.dumps(value | {"format": value["format"] + 1}))
+
+
 @given(changes, st.data())
 def test_a_damaged_change_is_no_other_change(one: Change, data: st.DataObject) -> None:
     """A part that is missing or of another kind is a fault; no exception but this one comes of it."""
-    value = json.loads(to_json(one))
+    whole = json.loads(to_json(one))
+    value = whole["change"]
     name = data.draw(st.sampled_from(sorted(value)))
     if data.draw(st.booleans()):
         del value[name]
     else:
         value[name] = data.draw(st.none() | st.booleans() | st.lists(st.none()) | st.just({"x": 1}) | st.just("\0"))
     try:
-        from_json(json.dumps(value))
+        from_json(json.dumps(whole))
     except JournalError:
         return
     assert name in value
