@@ -14,13 +14,15 @@ from secsign_gate.doctor.ownership import Fault, faults_below, way_to
 _WHY = "whoever can change the gate's code decides who is let in, and runs as whoever logs in"
 _ASK = "import sys; print(*sys.path, sep='\\n')"  # where an isolated interpreter takes its modules from
 _SECONDS = 20
+_DOORS = "doors/bin"  # in the package
+_LARGEST = 1 << 16  # bytes of a script of ours
 _MOST = 5  # faults told one by one; more are of one kind
 _VERSION = re.compile(r'^__version__ = "([0-9A-Za-z.+-]{1,40})"$', re.MULTILINE)
 
 
 def examine_program(program: GateProgram) -> tuple[Finding, ...]:
     """Look at interpreter, script and every module that they can load. The interpreter is run only if it is root's."""
-    findings = [*_options(program)]
+    findings = [*_options(program), *_other_script(program)]
     faults: list[Fault] = []
     missing = []
     for path in (program.interpreter, program.script):
@@ -69,6 +71,29 @@ def _options(program: GateProgram) -> list[Finding]:
     why = "without them, files and variables of the user's could run as code of the gate"
     line = f"{program.interpreter} -I -S {program.script}"
     return [Finding(Status.BROKEN, "client-environment", "", what, why, "write -I -S before the script", line)]
+
+
+def _other_script(program: GateProgram) -> list[Finding]:
+    """Compare the script with the one in its package: a program may have the door's name and be none."""
+    name = Path(program.script).name
+    own = Path(__file__).parents[1] / _DOORS / name
+    beside = (packages / "secsign_gate" / _DOORS / name for packages in _packages(Path(program.script).parent.parent))
+    wanted = next((path for path in beside if path.is_file()), own)
+    try:
+        if _body(Path(program.script)) == _body(wanted):
+            return []
+    except OSError:  # told by whoever looks at the way there
+        return []
+    what = f"{program.script} has the name of the gate's door, and is not what {wanted} is"
+    why = "what it does instead is not known; it may ask nobody"
+    mend = "look at it, then put the door there again"
+    return [Finding(Status.OPEN, "", "", what, why, mend, f"install -m 755 {wanted} {program.script}")]
+
+
+def _body(script: Path) -> bytes:
+    """Return a script without its first line, in which an installer names the interpreter."""
+    with script.open("rb") as file:
+        return file.read(_LARGEST + 1).partition(b"\n")[2]
 
 
 def _missing(path: str, error: OSError) -> Finding:

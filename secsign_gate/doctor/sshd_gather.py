@@ -115,7 +115,8 @@ def unlisted(sshd: Sshd) -> list[Finding]:
         return []
     what = f"accounts of {', '.join(services)} may not be listed here, and whom no Match names has no gate"
     mend = "gate everybody, by Match all or a group that all of them are in; ask for one of them by --user"
-    return [Finding(Status.WEAK, "ungated-account", "", what, "", mend, "Match all")]
+    why = "which of them may log in cannot be seen here, and for those the key alone is enough"
+    return [Finding(Status.UNKNOWN, "ungated-account", "", what, why, mend, "Match all")]
 
 
 def _passwd_services() -> list[str]:

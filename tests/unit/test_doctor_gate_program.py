@@ -141,3 +141,23 @@ def test_a_link_to_what_others_could_change(installed: Path, tmp_path: Path) -> 
     (tmp_path / "elsewhere.py").chmod(0o666)
     (installed / "lib" / VERSION / "site-packages/m.py").symlink_to(tmp_path / "elsewhere.py")
     assert the_one(installed).line == f"chmod go-w {tmp_path}/elsewhere.py"
+
+
+def test_a_program_that_has_only_the_name_of_the_door_is_a_hole(installed: Path) -> None:
+    (installed / "bin/secsign-gate-force-command").write_text('#!/bin/sh\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    one = the_one(installed)
+    assert one.status is Status.OPEN
+    assert one.line.startswith("install -m 755 ")
+
+
+def test_a_fake_without_an_interpreter_is_one_too(installed: Path) -> None:
+    script = installed / "bin/secsign-gate-force-command"
+    script.write_text("#!/bin/sh\nexec sh\n")
+    found = examine_program(GateProgram("", (), str(script), "/etc/x.toml", ""))
+    assert Status.OPEN in {one.status for one in found}
+
+
+def test_an_installer_may_write_the_first_line_anew(installed: Path) -> None:
+    script = installed / "bin/secsign-gate-force-command"
+    script.write_text(script.read_text().replace("#!python\n", f"#!{installed}/bin/python3\n", 1))
+    assert findings(installed) == []
