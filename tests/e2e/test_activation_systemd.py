@@ -92,6 +92,31 @@ def test_a_watcher_that_is_killed_is_started_again(sshd: Sshd) -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.parametrize("unit", ["inside.service", ""])
+def test_an_sshd_that_ended_meanwhile_is_started_as_what_it_was_and_outlives_the_watcher(sshd: Sshd, unit: str) -> None:
+    """As the service that it was, whatever that is called; one that was started by hand gets a service of its own."""
+    listening = ["pgrep", "-f", f"^(sshd: )?/usr/sbin/sshd .*{sshd.configuration}"]
+    try:
+        with booted() as host:
+            host.run("mkdir", "-p", "/run/sshd")
+            if unit:
+                text = SSH_UNIT.format(sshd.configuration)
+                host.run("sh", "-c", f"printf %s '{text}' > /run/systemd/system/{unit}; systemctl daemon-reload")
+                host.run("systemctl", "start", unit)
+            else:
+                host.run("/usr/sbin/sshd", "-f", sshd.configuration)
+            host.run("sh", "-c", "until grep -q ':0016 .* 0A ' /proc/net/tcp; do sleep 0.05; done")
+            enable(host, sshd, "0.05")
+            host.run("pkill", "--signal=KILL", *listening[1:])
+            until(lambda: not Journal().exists())
+            until(lambda: not host.run("systemctl", "list-units", "--plain", "--no-legend", f"{WATCHER}-*").strip())
+            assert len(host.run(*listening).split()) == 1
+            if unit:
+                assert host.run("systemctl", "is-active", unit).strip() == "active"
+    except CannotBootError as error:
+        pytest.skip(str(error))
+
+
 def test_what_is_not_confirmed_is_undone_at_the_next_boot_before_sshd(sshd: Sshd) -> None:
     try:
         with booted() as host:
