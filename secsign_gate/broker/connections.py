@@ -14,8 +14,6 @@ from secsign_gate.core.ancestry import SshdProcess
 from secsign_gate.core.key_restriction import KeyOrders
 from secsign_gate.core.login import Account
 
-_MOST_ORDERS = 4  # for each connection there is one set of keys; more would be somebody's invention
-
 Watch = Callable[[SshdProcess, Callable[[], None]], Callable[[], None]]
 
 
@@ -25,22 +23,23 @@ class Connection:
     `refused` is the reference of the login by which PAM was refused the connection, empty if it was not.
     """
 
-    __slots__ = ("_orders", "account", "refused")
+    __slots__ = ("_auth_info", "account", "key_orders", "refused")
 
     def __init__(self) -> None:
         self.account: Account | None = None
         self.refused = ""
-        self._orders: dict[bytes, tuple[KeyOrders, Certificate | None]] = {}
+        self.key_orders: tuple[KeyOrders, Certificate | None] | None = None
+        self._auth_info = b""
 
-    def key_orders(self, auth_info: bytes) -> tuple[KeyOrders, Certificate | None] | None:
-        """Return what the keys in `auth_info` allow, and their certificate, if that has been found out before."""
-        return self._orders.get(sha256(auth_info).digest())
+    def logged_in_by(self, auth_info: bytes) -> bool:
+        """Tell whether `auth_info` is what the first door of the connection was given of sshd's (ExposeAuthInfo).
 
-    def add_key_orders(self, auth_info: bytes, orders: KeyOrders, certificate: Certificate | None) -> None:
-        """Remember what the keys in `auth_info` allow."""
-        if len(self._orders) < _MOST_ORDERS:
-            # What a door says may be long, and this is kept for as long as the connection lasts.
-            self._orders[sha256(auth_info).digest()] = orders, certificate
+        sshd writes it once, before the first session, into a file that belongs to the user: whatever it says later is
+        not sshd's.
+        """
+        digest = sha256(auth_info).digest()  # what a door says may be long, and this is kept as long as the connection
+        self._auth_info = self._auth_info or digest
+        return self._auth_info == digest
 
 
 class Connections:

@@ -35,6 +35,7 @@ from secsign_gate.errors import ClaimError
 from secsign_gate.trusted_file import read_trusted
 from secsign_gate.wire import Ask
 
+_OTHER_KEYS = "the file that SSH_USER_AUTH names was changed since the connection's first session; log in anew"
 _JUDGED_AT_ONCE = 4 * 1024  # bytes of lines; more could keep all others waiting for more than a few milliseconds
 
 
@@ -62,6 +63,8 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
         raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, claim.auth_info_problem)
     try:
         methods = _methods(claim)
+        if not known.logged_in_by(claim.auth_info):
+            raise UnrecognisedError(Reason.AUTH_INFO_UNUSABLE, _OTHER_KEYS)
         orders = await _key_orders(case, methods, known, account, connection, door, world)
         used = fingerprints(methods)
     except (AuthInfoError, CertificateError, EncodingError) as error:
@@ -184,13 +187,12 @@ async def _key_orders(  # noqa: PLR0913, PLR0917 - what is known of the login by
     if claim.started_by_key:
         case.certificate = certificate_of(methods)
         return KeyOrders(claim.restricted_to, user_rc=True)
-    found_before = known.key_orders(claim.auth_info)
-    if found_before is not None:
-        orders, case.certificate = found_before
+    if known.key_orders is not None:
+        orders, case.certificate = known.key_orders
         return orders
     case.certificate = certificate_of(methods)
     orders = await _orders_in_files(case, methods, account, connection, door, world)
-    known.add_key_orders(claim.auth_info, orders, case.certificate)
+    known.key_orders = orders, case.certificate
     return orders
 
 

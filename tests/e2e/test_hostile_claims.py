@@ -13,6 +13,7 @@ import pytest
 from by_hand import DOOR, PYTHON, auth_info
 from records import wait_for_record
 from running_broker import SOCKET, RunningBroker
+from ssh_keygen import SshKeygen
 from stranger import Stranger, Stream, claim, until
 
 from secsign_gate.core.verdict import Reason
@@ -81,6 +82,21 @@ def test_the_account_of_somebody_else(gate: Gate, stranger: Stranger, alice: Per
     assert gate.phone("alice").auth_sessions() == gate.phone("bob").auth_sessions() == []
 
 
+def test_a_key_that_may_only_write_files_does_not_become_another_key(gate: Gate, alice: Person) -> None:
+    """sshd writes once for a connection which key it was, into a file that belongs to the account."""
+    keys = SshKeygen(gate.folder)
+    another = b" ".join(keys.public("another")).decode()
+    alice.write(".ssh/authorized_keys", f'command="tee /tmp/sshauth.*" {alice.client.public_key}\n{another}\n')
+    mux = ["-o", "ControlMaster=auto", "-o", f"ControlPath={alice.client.folder}/mux", "-o", "ControlPersist=yes"]
+    login = alice.ssh("touch ~/proof", options=mux, stdin=f"publickey {another}\n".encode())
+    gate.phone("alice").accept()
+    assert login.outcome().stdout == f"publickey {another}\n".encode()
+    assert alice.ssh("touch ~/proof", options=mux).refused(Reason.AUTH_INFO_UNUSABLE)
+    assert len(gate.phone("alice").auth_sessions()) == 1
+    close(alice, mux)
+    assert not alice.has("proof")
+
+
 def test_the_ssh_connection_of_somebody_else(gate: Gate, stranger: Stranger, alice: Person, bob: Person) -> None:
     options, connection_of_bob = shared_connection(bob, gate)
     assert claiming(alice, SSH_CONNECTION=connection_of_bob).refused(Reason.CLAIM_UNUSABLE)
@@ -143,7 +159,8 @@ def test_a_stream_that_was_passed_on_is_worth_no_more_than_to_who_opened_it(gate
     for changed, reasons in (
         ({"logname": b"bob"}, {Reason.UNKNOWN_ACCOUNT}),
         ({"ssh_connection": b"192.0.2.1 50022 192.0.2.2 22"}, {Reason.CLAIM_UNUSABLE, Reason.DENIED_ON_PHONE}),
-        ({}, {Reason.DENIED_ON_PHONE}),  # a password was not what logged in: this is no channel of what was approved
+        # A password was not what logged in: this is no channel of what was approved.
+        ({}, {Reason.AUTH_INFO_UNUSABLE, Reason.DENIED_ON_PHONE}),
     ):
         stream = passed_on(alice, options)
         stream.send(claim("alice", **{"ssh_connection": connection.encode()} | changed))

@@ -8,7 +8,6 @@ import pytest
 
 from secsign_gate.broker.connections import Connections
 from secsign_gate.core.ancestry import SshdProcess
-from secsign_gate.core.key_restriction import KeyOrders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,16 +90,16 @@ def test_close_watches_nothing_any_more(connections: Connections, watched: Watch
     assert told == []
 
 
-def test_key_orders_are_of_the_very_keys_and_of_a_few_sets_of_them(connections: Connections) -> None:
+def test_the_keys_of_a_connection_are_those_of_its_first_session(connections: Connections) -> None:
     known = connections.of(FIRST, ALICE)
-    for number in range(6):
-        known.add_key_orders(b"publickey %d" % number, KeyOrders(b"%d" % number), None)
-    found = [known.key_orders(b"publickey %d" % number) for number in range(6)]
-    assert [one and one[0].force_command for one in found] == [b"0", b"1", b"2", b"3", None, None]
-    assert known.key_orders(b"") is None
+    assert known.logged_in_by(b"publickey 1")
+    assert not known.logged_in_by(b"publickey 2")
+    assert not known.logged_in_by(b"")
+    assert known.logged_in_by(b"publickey 1")
+    assert connections.of(SECOND, ALICE).logged_in_by(b"publickey 2")
 
 
 def test_a_long_claim_is_not_kept(connections: Connections) -> None:
     known = connections.of(FIRST, ALICE)
-    known.add_key_orders(b"x" * 100_000, KeyOrders(), None)
-    assert all(len(key) < 100 for key in known._orders)
+    assert known.logged_in_by(b"x" * 100_000)
+    assert len(known._auth_info) < 100
