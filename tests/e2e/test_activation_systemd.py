@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from activation_host import PROGRAM, forget_changes
+from activation_host import CONFIRM, PROGRAM, ROOTS, forget_changes
 from booted import SYSTEMD, Booted, CannotBootError
+from ssh_client import SshClient
 from sshd import Sshd
 from stranger import until
 
@@ -27,6 +28,11 @@ ExecStart=/usr/sbin/sshd -D -f {0}
 ExecReload=/usr/sbin/sshd -t -f {0}
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process
+"""
+SOCKET = "[Socket]\nListenStream=127.0.0.1:2222\nAccept=yes\n"
+ONE_CONNECTION = """[Service]
+ExecStart=-/usr/sbin/sshd -i -f {0}
+StandardInput=socket
 """
 LINK = f"/etc/systemd/system/sysinit.target.wants/{BOOT_UNIT}"
 
@@ -115,6 +121,32 @@ def test_an_sshd_that_ended_meanwhile_is_started_as_what_it_was_and_outlives_the
                 assert host.run("systemctl", "is-active", unit).strip() == "active"
     except CannotBootError as error:
         pytest.skip(str(error))
+
+
+def test_where_systemd_starts_an_sshd_for_each_connection(sshd: Sshd, tmp_path: Path) -> None:
+    """No sshd listens (ssh.socket): each reads the files as they are, and a login by one of them confirms."""
+    root = SshClient(tmp_path / "root")
+    root.knows("host", "127.0.0.1", 2222)
+    ROOTS.parent.mkdir(mode=0o700, exist_ok=True)
+    ROOTS.write_text(f"{root.public_key}\n")
+    try:
+        with booted() as host:
+            host.run("mkdir", "-p", "/run/sshd")
+            units = (("ssh.socket", SOCKET), ("ssh@.service", ONE_CONNECTION.format(sshd.configuration)))
+            for name, text in units:
+                host.run("sh", "-c", f"printf %s '{text}' > /run/systemd/system/{name}")
+            host.run("systemctl", "daemon-reload")
+            host.run("systemctl", "start", "ssh.socket")
+            assert "no sshd listens that would have to read it again" in enable(host, sshd)
+            confirmed = root.run("ssh", "root@host", CONFIRM).outcome()
+            assert confirmed.status == 0, confirmed
+            host.run(PROGRAM, "disable")
+            assert not drop_in(sshd).exists()
+    except CannotBootError as error:
+        pytest.skip(str(error))
+    finally:
+        root.close()
+        ROOTS.unlink()
 
 
 def test_what_is_not_confirmed_is_undone_at_the_next_boot_before_sshd(sshd: Sshd) -> None:
