@@ -101,8 +101,8 @@ class _Failed(click.ClickException):
 @click.option("--sshd", metavar="FILE", help="The sshd that is meant.  [default: the one that listens]")
 @click.option("--sshd-config", metavar="FILE", help="Its configuration.  [default: the one that it was started with]")
 @click.option("--drop-in-directory", "directory", metavar="DIRECTORY", help="Where sshd_config includes drop-ins from.")
-@click.option("--identity", metavar="FILE", help="A private key to try a gated login with.")
-@click.option("--break-glass-identity", metavar="FILE", help="A private key to try the way in for a bad day with.")
+@click.option("--identity", metavar="FILE", help="A private key to try a gated login with, or `agent`.")
+@click.option("--break-glass-identity", metavar="FILE", help="One to try the way in for a bad day with.")
 @click.option("--no-trial", is_flag=True, help="Try no login before it is confirmed.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -204,10 +204,16 @@ def _trial(given: dict[str, Any], orders: str) -> Trial:
     if given["no_trial"]:
         return NoTrial()
     from secsign_gate.activation.logins import Logins  # noqa: PLC0415 - paramiko takes half a second to load
-    from secsign_gate.probe.identity import read_identity  # noqa: PLC0415 - as above
+    from secsign_gate.probe.fault import ProbeError  # noqa: PLC0415 - as above
+    from secsign_gate.probe.identity import agent_identities, read_identity  # noqa: PLC0415 - as above
 
     def identities(name: str | None) -> tuple[Any, ...]:
-        return () if name is None else (read_identity(name, _ask),)
+        if name != "agent":
+            return () if name is None else (read_identity(name, _ask),)
+        found = tuple(agent_identities())
+        if not found:
+            raise ProbeError("no agent with a key is reached; try `sudo --preserve-env=SSH_AUTH_SOCK`, or name a file")
+        return found
 
     return Logins(
         usable_orders(orders).settings.policy,

@@ -59,8 +59,12 @@ def _read(path: Path, passphrase: bytes | None) -> Any:
         return None
 
 
+def agent_identities() -> list[Identity]:
+    """Return the keys of the agent that SSH_AUTH_SOCK names (ssh-agent(1)); none if it names none."""
+    agent = paramiko.Agent().get_keys() if os.environ.get("SSH_AUTH_SOCK") else ()
+    return [Identity(f"{key.get_name()} of the agent", key) for key in agent]
+
+
 def usual_identities(ask: Callable[[str], str], files: Sequence[str] = DEFAULT_FILES) -> list[Identity]:
     """Return the agent's keys, then those in ssh's usual files that have a key; may be empty. Raises ProbeError."""
-    agent = paramiko.Agent().get_keys() if os.environ.get("SSH_AUTH_SOCK") else ()
-    found = [Identity(f"{key.get_name()} of the agent", key) for key in agent]
-    return found or [read_identity(name, ask) for name in files if Path(name).expanduser().exists()]
+    return agent_identities() or [read_identity(name, ask) for name in files if Path(name).expanduser().exists()]

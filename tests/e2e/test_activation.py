@@ -274,6 +274,23 @@ def test_real_logins_by_keys_that_are_named(host: ActivationHost, alice: Person)
     until(lambda: [one["disposed"] for one in host.gate.phone("alice").auth_sessions()] == ["cancel"])
 
 
+def test_real_logins_by_the_keys_of_an_agent(
+    host: ActivationHost, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    assert "no agent with a key is reached" in host.enable("--identity", "agent").stderr
+    assert not host.drop_in.exists()
+    socket = tmp_path / "agent"
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
+        until(socket.exists)
+        subprocess.run(["ssh-add", "-q", alice.client.key], check=True)
+        done = host.enable("--identity", "agent")
+        agent.terminate()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"the gate asks: alice was asked at 127.0.0.1 port {host.sshd.port}" in done.stdout
+
+
 def test_doors_that_ask_the_daemon(host: ActivationHost, alice: Person) -> None:
     with RunningBroker():
         done = host.enable("--identity", str(alice.client.key))
