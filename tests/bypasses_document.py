@@ -14,7 +14,7 @@ sys.path += [str(Path(__file__).parent / "e2e")]
 from open_ways import OPENED
 
 from secsign_gate.core.bypass import BYPASSES, Bypass
-from secsign_gate.doctor.sshd_rules import RULES
+from secsign_gate.doctor.sshd.rules import RULES
 from secsign_gate.probe.registry import ATTEMPTS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from secsign_gate.activation.change import Server
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import parse_force_command
-from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.program import Sshd
 

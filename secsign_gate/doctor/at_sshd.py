@@ -6,9 +6,9 @@ from secsign_gate.core.login import Account
 from secsign_gate.doctor.accounts import accounts_with_shells
 from secsign_gate.doctor.force_command import GateProgram, parse_door
 from secsign_gate.doctor.pam_files import pam_service
-from secsign_gate.doctor.sshd_judge import may_log_in
-from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes
-from secsign_gate.doctor.sshd_session import Connection, Host, Session
+from secsign_gate.doctor.sshd.judge import may_log_in
+from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes
+from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd, SshdError, find_sshd

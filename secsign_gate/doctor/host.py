@@ -21,7 +21,7 @@ from secsign_gate.doctor.mapping import examine_mapping
 from secsign_gate.doctor.orders import Orders, examine_orders, load_orders
 from secsign_gate.doctor.own_files import examine_pam_files, examine_record, examine_sshd_files
 from secsign_gate.doctor.pam_doors import examine_pam_doors
-from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.doctor.station import Examined, Station
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.program import SshdError

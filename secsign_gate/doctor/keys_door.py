@@ -13,7 +13,7 @@ from secsign_gate.doctor.as_account import acting_as
 from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.orders import Orders
-from secsign_gate.doctor.sshd_session import NO_PROGRAM
+from secsign_gate.doctor.sshd.session import NO_PROGRAM
 from secsign_gate.errors import GateError
 
 _EXAMPLE = ["ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIb/LEW7gT4lzWPqNYzOOD6l47CL/p0117jizW9zF6vW"]

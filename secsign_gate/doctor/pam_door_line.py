@@ -42,7 +42,7 @@ def unfounded_password(lines: Sequence[PamLine], at: int) -> tuple[Status, str, 
 def examine_service(name: str, lines: Sequence[PamLine], *, of_sshd: bool) -> Iterator[Finding]:
     """Judge the gate's lines in the service called `name`, without naming it.
 
-    `of_sshd` if sshd asks it: sshd's settings say more of it (sshd_rules/pam_door.py).
+    `of_sshd` if sshd asks it: sshd's settings say more of it (sshd/rules/pam_door.py).
     """
     for line in lines:
         if not line.starts_gate:

@@ -17,7 +17,7 @@ import sshd as running_sshd
 from probing import outcomes, wishes_of
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.probe.outcome import Status as Proven
 from secsign_gate.sshd.program import find_sshd
 

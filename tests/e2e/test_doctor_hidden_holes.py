@@ -16,7 +16,7 @@ from open_ways import GATE, NOT_EXEC
 from probing import ROOTS_KEYS, outcomes, wishes_of
 
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.probe.outcome import Status as Proven
 from secsign_gate.sshd.program import find_sshd, listeners
 

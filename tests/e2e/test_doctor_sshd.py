@@ -17,7 +17,7 @@ from open_ways import CARELESS, GATE, KEYS_ONLY, OPENED, TCP
 from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.sshd.program import Sshd, find_sshd, listeners
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secsign_gate.core.login import Account
-from secsign_gate.doctor.sshd_points import account_classes, connections
+from secsign_gate.doctor.sshd.points import account_classes, connections
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.program import Sshd, SshdError, find_sshd, listeners, started_with
 

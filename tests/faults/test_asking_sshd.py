@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_part import sshd_findings
+from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.sshd import program
 from secsign_gate.sshd.program import Sshd, SshdError, find_sshd
 from secsign_gate.sshd.version import parse_version

@@ -11,9 +11,9 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.patterns import matches_pattern, split_patterns, verdict_on
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.pam_lines import parse_pam
-from secsign_gate.doctor.sshd_judge import judge
-from secsign_gate.doctor.sshd_points import account_classes, addresses_like, connections
-from secsign_gate.doctor.sshd_session import Connection, Host, Session
+from secsign_gate.doctor.sshd.judge import judge
+from secsign_gate.doctor.sshd.points import account_classes, addresses_like, connections
+from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.config_lines import Criterion, parse_criteria, parse_line, split_arguments
 from secsign_gate.sshd.effective import Effective, parse_effective
 from secsign_gate.sshd.program import SshdError, started_with

@@ -8,7 +8,7 @@ from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.behind_pam import examine_behind_pam
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.pam_lines import parse_pam
-from secsign_gate.doctor.sshd_session import Connection, Host, Session
+from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.version import Version
 

@@ -8,7 +8,7 @@ from bypasses_document import CHECKOUT, DOCUMENT, document
 from open_ways import OPENED
 
 from secsign_gate.core.bypass import BYPASSES
-from secsign_gate.doctor.sshd_rules import RULES
+from secsign_gate.doctor.sshd.rules import RULES
 from secsign_gate.probe.registry import ATTEMPTS
 
 NAMES = {bypass.name for bypass in BYPASSES}

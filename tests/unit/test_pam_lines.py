@@ -3,7 +3,7 @@
 import pytest
 
 from secsign_gate.doctor.pam_lines import NO, YES, bounded, is_asked, parse_pam
-from secsign_gate.doctor.sshd_rules.environment import reads_user_file
+from secsign_gate.doctor.sshd.rules.environment import reads_user_file
 
 TEXT = """\
 # a comment

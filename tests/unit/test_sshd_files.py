@@ -3,7 +3,7 @@
 import pytest
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_files import Files, examine_files
+from secsign_gate.doctor.sshd.files import Files, examine_files
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.config_lines import parse_criteria, parse_line
 from secsign_gate.sshd.program import Sshd

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from secsign_gate.core.login import Account
-from secsign_gate.doctor import sshd_points
-from secsign_gate.doctor.sshd_points import account_classes, addresses_like, lines_about
+from secsign_gate.doctor.sshd import points as sshd_points
+from secsign_gate.doctor.sshd.points import account_classes, addresses_like, lines_about
 from secsign_gate.sshd.config_lines import parse_criteria, parse_line
 
 

@@ -10,10 +10,10 @@ from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.pam_lines import parse_pam
-from secsign_gate.doctor.sshd_judge import judge, left_out_by, may_log_in
-from secsign_gate.doctor.sshd_rules import RULES
-from secsign_gate.doctor.sshd_rules.variables import VARIABLES, set_env_line
-from secsign_gate.doctor.sshd_session import Connection, Host, Session
+from secsign_gate.doctor.sshd.judge import judge, left_out_by, may_log_in
+from secsign_gate.doctor.sshd.rules import RULES
+from secsign_gate.doctor.sshd.rules.variables import VARIABLES, set_env_line
+from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.config_lines import parse_criteria, parse_line
 from secsign_gate.sshd.effective import AppliedLine, Effective
 from secsign_gate.sshd.version import Version
@@ -80,7 +80,7 @@ def test_every_bypass_is_judged_by_a_rule():
 
 def test_the_rules_are_pure():
     impure = {"os", "pathlib", "pwd", "subprocess", "time", "socket", "sys", "glob"}
-    for path in (PACKAGE / "doctor/sshd_rules").glob("*.py"):
+    for path in (PACKAGE / "doctor/sshd/rules").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []

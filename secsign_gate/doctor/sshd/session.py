@@ -200,7 +200,7 @@ class Rule(NamedTuple):
     before the connection is usable. `no_shell`: it is about accounts whose login shell runs nothing.
 
     `judge` may look at everything of a session but at its connection, and of the account at shell, uid and what else
-    sshd_judge.py tells accounts apart by.
+    judge.py tells accounts apart by.
     """
 
     bypass: str

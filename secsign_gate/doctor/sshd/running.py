@@ -4,9 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from secsign_gate.doctor.finding import Status, worst_first
-from secsign_gate.doctor.sshd_files import Files
-from secsign_gate.doctor.sshd_gather import ask, chosen_accounts
-from secsign_gate.doctor.sshd_judge import judge
+from secsign_gate.doctor.sshd.files import Files
+from secsign_gate.doctor.sshd.gather import ask, chosen_accounts
+from secsign_gate.doctor.sshd.judge import judge
 from secsign_gate.sshd.config_files import Configuration, included_by, read_config
 from secsign_gate.sshd.program import Listener, Sshd, SshdError, listeners, sshd_of
 

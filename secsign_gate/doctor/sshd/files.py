@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_line import gate_on_line
-from secsign_gate.doctor.sshd_points import ASKED_OF_SSHD
+from secsign_gate.doctor.sshd.points import ASKED_OF_SSHD
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.config_lines import Criterion, Line
 from secsign_gate.sshd.program import Sshd

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.gate_line import BY_KEY, is_for_keys
-from secsign_gate.doctor.sshd_session import ROOT, Hole, Rule, Session
+from secsign_gate.doctor.sshd.session import ROOT, Hole, Rule, Session
 
 METHODS_LINE = "AuthenticationMethods publickey"
 _PASSWORDS = frozenset({"password", "keyboard-interactive"})

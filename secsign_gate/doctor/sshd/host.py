@@ -9,7 +9,7 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.ownership import way_to
 from secsign_gate.doctor.pam_files import pam_service
-from secsign_gate.doctor.sshd_session import Host
+from secsign_gate.doctor.sshd.session import Host
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd

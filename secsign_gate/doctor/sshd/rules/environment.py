@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.pam_lines import PamLine
-from secsign_gate.doctor.sshd_rules.variables import PYTHON, heeded, is_overruled, set_env_line
-from secsign_gate.doctor.sshd_session import Hole, Rule, Session
+from secsign_gate.doctor.sshd.rules.variables import PYTHON, heeded, is_overruled, set_env_line
+from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 from secsign_gate.sshd.config_lines import split_arguments
 
 ACCEPT_LINE = "AcceptEnv LANG LC_* COLORTERM NO_COLOR"

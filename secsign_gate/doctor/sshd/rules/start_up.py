@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_rules.variables import (
+from secsign_gate.doctor.sshd.rules.variables import (
     FISH,
     KNOWN_SHELLS,
     READ_FILES_AT_HOME,
@@ -11,7 +11,7 @@ from secsign_gate.doctor.sshd_rules.variables import (
     is_overruled,
     set_env_line,
 )
-from secsign_gate.doctor.sshd_session import Hole, Rule, Session
+from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 
 _READS = {
     "bash": "~/.bashrc",

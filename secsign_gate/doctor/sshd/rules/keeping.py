@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_session import Hole, Rule, Session
+from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 
 _NEVER = ("none", "0")
 

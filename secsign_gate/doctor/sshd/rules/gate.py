@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.gate_line import gate_on_line
-from secsign_gate.doctor.sshd_session import NO_PROGRAM, NO_SHELLS, ROOT, Hole, Rule, Session
+from secsign_gate.doctor.sshd.session import NO_PROGRAM, NO_SHELLS, ROOT, Hole, Rule, Session
 from secsign_gate.sshd.config_lines import Line
 
 GATE_LINE = (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from secsign_gate.core.login import Account
 from secsign_gate.core.patterns import split_patterns, verdict_on
-from secsign_gate.doctor.sshd_session import Connection
+from secsign_gate.doctor.sshd.session import Connection
 from secsign_gate.sshd.config_lines import Criterion, Line
 
 OUTSIDE, OUTSIDE_V6 = "192.0.2.7", "2001:db8::7"  # addresses that nobody has (RFC 5737, RFC 3849)

@@ -1,6 +1,6 @@
 """The rules by which sshd's settings are judged: one file for each subject, values in, holes out."""
 
-from secsign_gate.doctor.sshd_rules import (
+from secsign_gate.doctor.sshd.rules import (
     authentication,
     environment,
     forwarding,
@@ -10,7 +10,7 @@ from secsign_gate.doctor.sshd_rules import (
     pam_door,
     start_up,
 )
-from secsign_gate.doctor.sshd_session import Rule
+from secsign_gate.doctor.sshd.session import Rule
 
 RULES: tuple[Rule, ...] = (
     *gate.RULES,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.sshd_judge import may_log_in
-from secsign_gate.doctor.sshd_rules import RULES
-from secsign_gate.doctor.sshd_session import Session
+from secsign_gate.doctor.sshd.judge import may_log_in
+from secsign_gate.doctor.sshd.rules import RULES
+from secsign_gate.doctor.sshd.session import Session
 
 _OF_ALL = {"user-rc": (".ssh/rc",), "user-environment": (".ssh/environment",), "pam-environment": (".pam_environment",)}
 _OF_SHELL = {

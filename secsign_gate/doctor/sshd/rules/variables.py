@@ -5,7 +5,7 @@ sshd starts the gate as `$SHELL -c "exec …"`, so what counts is read by the lo
 
 from typing import NamedTuple
 
-from secsign_gate.doctor.sshd_session import Session
+from secsign_gate.doctor.sshd.session import Session
 
 
 class Variable(NamedTuple):

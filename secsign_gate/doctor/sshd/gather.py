@@ -12,9 +12,9 @@ from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.pam_files import pam_service
-from secsign_gate.doctor.sshd_host import host_facts
-from secsign_gate.doctor.sshd_points import OUTSIDE, account_classes, connections, lines_about
-from secsign_gate.doctor.sshd_session import NO_PROGRAM, NO_SHELLS, Connection, Host, Session
+from secsign_gate.doctor.sshd.host import host_facts
+from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, connections, lines_about
+from secsign_gate.doctor.sshd.session import NO_PROGRAM, NO_SHELLS, Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.sshd_session import NO_PROGRAM, Hole, Rule, Session
+from secsign_gate.doctor.sshd.session import NO_PROGRAM, Hole, Rule, Session
 
 _REFUSED = "the gate finds no line for such a key, and refuses what it cannot look up"
 

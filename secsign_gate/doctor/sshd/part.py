@@ -7,11 +7,11 @@ sshd_findings(sshd._replace(configuration=new), running=False)   a configuration
 
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status, worst_first
-from secsign_gate.doctor.planted_files import planted_findings
-from secsign_gate.doctor.sshd_files import examine_files
-from secsign_gate.doctor.sshd_gather import ask, chosen_accounts, unlisted
-from secsign_gate.doctor.sshd_judge import judge
-from secsign_gate.doctor.sshd_running import look_at_files
+from secsign_gate.doctor.sshd.files import examine_files
+from secsign_gate.doctor.sshd.gather import ask, chosen_accounts, unlisted
+from secsign_gate.doctor.sshd.judge import judge
+from secsign_gate.doctor.sshd.planted_files import planted_findings
+from secsign_gate.doctor.sshd.running import look_at_files
 from secsign_gate.sshd.program import Sshd, SshdError
 
 

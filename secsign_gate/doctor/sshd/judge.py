@@ -9,8 +9,8 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.patterns import matches_pattern, split_patterns
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_line import gate_on_line
-from secsign_gate.doctor.sshd_rules import RULES
-from secsign_gate.doctor.sshd_session import ROOT, Connection, Hole, Rule, Session
+from secsign_gate.doctor.sshd.rules import RULES
+from secsign_gate.doctor.sshd.session import ROOT, Connection, Hole, Rule, Session
 from secsign_gate.sshd.config_lines import Line
 
 _NOT_CLOSED = frozenset({Status.OPEN, Status.BROKEN, Status.WEAK, Status.UNKNOWN})
