@@ -155,7 +155,7 @@ def test_accounts_of_a_directory_that_lists_nobody_are_thought_of(tmp_path: Path
     try:
         switch.write_text(re.sub("(?m)^passwd:.*$", "passwd: files sss [NOTFOUND=return] # why", before))
         told = [one for one in examine(some) if "sss" in one.what]
-        assert [(one.status, one.bypass) for one in told] == [(Status.WEAK, "ungated-account")]
+        assert [(one.status, one.bypass) for one in told] == [(Status.UNKNOWN, "ungated-account")]
         assert not [one for one in examine(everybody) if "sss" in one.what]
     finally:
         switch.write_text(before)
