@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,14 @@ def test_pam_for_some_and_all_back_again(host: ActivationHost, alice: Person) ->
     assert "+account  [success=1 default=ignore]  pam_succeed_if.so quiet user notin alice" in done.stdout
     assert not host.drop_in.exists()
     assert bob.run("ssh", "bob@host", "echo in").outcome()[:2] == (0, b"in\n")
+    said = host.run("doctor", "--offline", "--json", "--sshd-config", str(host.sshd.configuration)).stdout
+    findings = [finding for station in json.loads(said)["stations"] for finding in station["findings"]]
+    about = [one["account"].split(", ") for one in findings if one["bypass"] == "ungated-account"]
+    assert any("bob" in names for names in about), findings
+    assert not any("alice" in names for names in about), findings
+    assert "may keep PAM from asking" not in said
+    one = host.run("doctor", "--offline", "--user", "bob", "--sshd-config", str(host.sshd.configuration)).stdout
+    assert "the gate stands before bob" not in one, one
     login = alice.run("ssh", "alice@host", "touch proof")
     host.gate.phone("alice").deny()
     assert login.outcome().status == 255

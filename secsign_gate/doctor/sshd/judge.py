@@ -112,7 +112,8 @@ def _alike(asked: Iterable[Session]) -> dict[object, _Kind]:
         said = tuple((one.connection, id(one.effective)) for one in sessions if may_log_in(one))
         other_name = gated.get(account.uid, account.name)
         gated_as = "" if other_name == account.name else other_name
-        key = account.shell, account.uid == ROOT, sessions[0].has_key, left_out, gated_as, said
+        pam_gate = sessions[0].pam_gate  # where a line of PAM's asks for a name or a group
+        key = account.shell, account.uid == ROOT, sessions[0].has_key, left_out, gated_as, pam_gate, said
         if not said:
             continue
         if key not in kinds:

@@ -9,6 +9,7 @@ from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import GateProgram
 from secsign_gate.doctor.gate_line import gate_on_line, keys_door_on_line
+from secsign_gate.doctor.pam_conditions import is_let_past
 from secsign_gate.doctor.pam_lines import PamLine
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
@@ -99,7 +100,12 @@ class Session(NamedTuple):
             return None
         asked = all(any(name in _ASK_PAM for name in names) for names in self.ways_in)
         groups = ("account", "auth") if asked else ("account",)
-        return next((line for line in self.host.pam if line.group in groups and line.is_gate), None)
+        return next((line for line in self.host.pam if line.group in groups and self._is_asked_at(line)), None)
+
+    def _is_asked_at(self, line: PamLine) -> bool:
+        """Tell whether the line is the gate's, and none before it lets the account past."""
+        lines = [one for one in self.host.pam if one.group == line.group]
+        return line.is_gate and not is_let_past(lines, lines.index(line), self.account)
 
     @property
     def ways_in(self) -> tuple[tuple[str, ...], ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from secsign_gate.doctor.finding import Status
+from secsign_gate.doctor.pam_conditions import says_yes
 from secsign_gate.doctor.pam_door_line import AFTER_PASSWORD, door_text, unfounded_password
 from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 
@@ -47,7 +48,8 @@ def _skipped(session: Session) -> Iterator[Hole]:
         return
     lines = [line for line in session.host.pam if line.group == gate.group]
     gate_at = lines.index(gate)
-    skips = next((line for at, line in enumerate(lines[:gate_at]) if line.may_skip(gate_at - at)), None)
+    unknown = [at for at, line in enumerate(lines[:gate_at]) if says_yes(line, session.account) is None]
+    skips = next((lines[at] for at in unknown if lines[at].may_skip(gate_at - at)), None)
     if skips is not None:
         what = f"{skips.place} ({skips.module}, {skips.control}) may keep PAM from asking {gate.place}"
         mend = f"move the gate's line to the top of the {gate.group} lines"
