@@ -80,7 +80,7 @@ def forget_changes() -> None:
         return
     while watcher_is_there(journal):
         change = journal.read()
-        for kept in () if change is None else change.before:
+        for kept in () if change is None else change.before or change.original:
             put_back(kept)
         journal.remove()
     shutil.rmtree(DEFAULT_FOLDER)
