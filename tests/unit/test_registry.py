@@ -96,6 +96,8 @@ def test_one_key_one_account_one_line(path: Path) -> None:
 
 def test_the_example_is_in_order(path: Path) -> None:
     path.write_bytes(EXAMPLE.read_bytes())
+    assert check_registry(str(path)).lines == (), "as it is, it lets nobody in"
+    path.write_bytes(EXAMPLE.read_bytes().replace(b"\n#deploy", b"\ndeploy"))
     registry = check_registry(str(path))
     assert registry.accounts == {"deploy", "root"}
     assert registry.secsign_ids("root") == {"bob@example.org"}
