@@ -39,6 +39,7 @@ WHY = {
     ("activation/journal.py", "time"): "shows until when a change is to be confirmed",
     ("activation/journal.py", "clock_gettime"): "CLOCK_BOOTTIME, which tells when it is undone",
     ("admin/activation_report.py", "localtime"): "shows until when a change is to be confirmed",
+    ("activation/on_record.py", "localtime"): "puts the same on record",
 }
 
 
