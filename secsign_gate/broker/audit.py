@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 
 from secsign_gate.broker.audit_record import MAX_LINE, Event, Record, line_of
@@ -30,7 +31,6 @@ class Audit:
     def __init__(self, settings: AuditSettings, *, dev_log: str = DEV_LOG) -> None:
         self._settings = settings
         self._dev_log = dev_log
-        self._log: socket.socket | None = None
 
     def record(self, record: Record) -> None:
         """Put `record` into every sink. Returns once the file has it on disk and the log socket has taken it.
@@ -47,26 +47,12 @@ class Audit:
         line = line_of(record)
         if self._settings.file is not None or len(line) > MAX_LINE:
             return False
-        try:
-            self._connected().send(_message(line, _severity(record)))
-        except OSError:  # full, or another daemon serves the log by now
-            self.close()
-            return False
-        return True
-
-    def close(self) -> None:
-        """Let go of the log's socket; it is connected again where it is needed."""
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-
-    def _connected(self) -> socket.socket:
-        """Return a socket that the log takes messages from, as syslog(3) keeps one. Raises OSError."""
-        if self._log is None:
-            self._log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._log.setblocking(False)
-            self._log.connect(self._dev_log)
-        return self._log
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.setblocking(False)
+            log.connect(self._dev_log)
+            log.send(_message(line, _severity(record)))
+            return True
+        return False
 
     def record_all(self, records: Sequence[Record]) -> None:
         """Put all of `records` into every sink, in their order, at the price of one: one write, one fsync, one socket.

@@ -259,8 +259,7 @@ def test_a_visit_that_is_over_at_once_leaves_nothing(gate: Gate, broker: Running
                 visitor.leave()
                 stream.send(question)
                 stream.close()
-    kept = 2  # the connection to the ID server, and the one to the system's log, whoever comes
-    until(lambda: number_of_descriptors(broker) <= before + kept)
+    until(lambda: number_of_descriptors(broker) <= before + 1)
     status = broker.status()
     assert (status["waiting"], status["grants"], status["connections"]) == ([], [], 0)
     assert gate.phone("alice").auth_sessions() == []
