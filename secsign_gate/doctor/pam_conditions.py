@@ -7,6 +7,13 @@ from secsign_gate.doctor.pam_lines import YES, PamLine
 
 _OPTIONS = frozenset({"debug", "use_uid", "quiet", "quiet_fail", "quiet_success", "audit"})
 _WORDS = 3  # of one condition: field, test, value
+_DIRECTORIES = frozenset({"pam_unix.so", "pam_sss.so", "pam_ldap.so", "pam_winbind.so", "pam_krb5.so"})
+# Modules whose yes means no more than that somebody may log in, or, in auth lines, knows a password. pam_rootok looks
+# at the uid of the process that asks, and sshd's is root's.
+_YES_OF_ANYBODY = {
+    "account": _DIRECTORIES | {"pam_permit.so", "pam_rootok.so", "pam_localuser.so", "pam_access.so", "pam_time.so"},
+    "auth": _DIRECTORIES | {"pam_permit.so", "pam_rootok.so", "pam_localuser.so", "pam_access.so"},
+}
 
 
 def says_yes(line: PamLine, account: Account) -> bool | None:
@@ -19,6 +26,18 @@ def says_yes(line: PamLine, account: Account) -> bool | None:
     if False in answers:
         return False
     return None if None in answers else True
+
+
+def lets_anybody_past(lines: Sequence[PamLine], at: int) -> PamLine | None:
+    """Return a line by whose yes PAM never comes to `lines[at]`, and that says yes of whoever may log in; else None.
+
+    `lines` are all of one group, and of sshd's service, which root runs.
+    """
+    for distance, line in enumerate(reversed(lines[:at]), start=1):
+        skipped = line.skips(YES)
+        if line.module_name in _YES_OF_ANYBODY.get(line.group, ()) and (skipped is None or skipped >= distance):
+            return line
+    return None
 
 
 def is_let_past(lines: Sequence[PamLine], at: int, account: Account) -> bool:

@@ -360,7 +360,7 @@ def test_what_the_pam_door_means_for_sshds_limits_is_told():
 @pytest.mark.parametrize(
     ("before", "skips"),
     [
-        ("account sufficient pam_localuser.so", True),
+        ("account sufficient pam_x.so", True),
         ("account [success=done default=ignore] pam_x.so", True),
         ("account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so", True),
         ("account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so", False),
@@ -372,6 +372,37 @@ def test_what_the_pam_door_means_for_sshds_limits_is_told():
 def test_a_line_that_may_keep_pam_from_asking_the_gate_is_told(before, skips):
     host = pam(f"{before}\naccount required {PAM_DOOR}")
     assert found(session(host=host, **WIDE)) == ({(Status.WEAK, "")} if skips else set())
+
+
+@pytest.mark.parametrize(
+    ("before", "is_open"),
+    [
+        ("account sufficient pam_permit.so", True),
+        ("account sufficient pam_unix.so", True),
+        ("account sufficient pam_localuser.so", True),
+        ("account sufficient pam_rootok.so", True),  # sshd is root
+        ("account [success=1 default=ignore] pam_access.so", True),
+        ("account [default=done] pam_sss.so", True),
+        ("account required pam_permit.so", False),
+        ("account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so", False),
+        ("auth sufficient pam_permit.so", False),
+    ],
+)
+@pytest.mark.parametrize("force_command", [DOOR, "none"])
+def test_a_line_that_keeps_pam_from_asking_of_anybody_is_a_hole(before, is_open, force_command):
+    host = pam(f"{before}\naccount required {PAM_DOOR}")
+    judged = judge([session(host=host, **WIDE | {"forcecommand": force_command})])
+    said = [one for one in judged if "never asks" in one.what]
+    assert [one.status for one in said] == ([Status.OPEN] if is_open else [])
+    forwarding = {one.bypass for one in judged if one.status is Status.OPEN}
+    assert ("local-forwarding" in forwarding) is is_open  # nothing waits for a door that is never asked
+    assert ("ungated-account" in forwarding) is (is_open and force_command == "none")
+
+
+def test_a_password_that_ends_the_auth_lines_before_the_gate_is_a_way_without_it():
+    both = {"kbdinteractiveauthentication": "yes", "authenticationmethods": "publickey,keyboard-interactive:pam"}
+    host = pam(f"auth sufficient pam_unix.so\nauth requisite {PAM_DOOR}")
+    assert (Status.OPEN, "ungated-account") in found(session(host=host, **WIDE | both))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import GateProgram
 from secsign_gate.doctor.gate_line import gate_on_line, keys_door_on_line
-from secsign_gate.doctor.pam_conditions import is_let_past
+from secsign_gate.doctor.pam_conditions import is_let_past, lets_anybody_past
 from secsign_gate.doctor.pam_lines import PamLine
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
@@ -103,9 +103,10 @@ class Session(NamedTuple):
         return next((line for line in self.host.pam if line.group in groups and self._is_asked_at(line)), None)
 
     def _is_asked_at(self, line: PamLine) -> bool:
-        """Tell whether the line is the gate's, and none before it lets the account past."""
+        """Tell whether the line is the gate's, and none before it lets the account, or anybody, past."""
         lines = [one for one in self.host.pam if one.group == line.group]
-        return line.is_gate and not is_let_past(lines, lines.index(line), self.account)
+        at = lines.index(line)
+        return line.is_gate and not is_let_past(lines, at, self.account) and lets_anybody_past(lines, at) is None
 
     @property
     def ways_in(self) -> tuple[tuple[str, ...], ...]:

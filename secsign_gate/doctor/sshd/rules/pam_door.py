@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.pam_conditions import says_yes
+from secsign_gate.doctor.pam_conditions import lets_anybody_past, says_yes
 from secsign_gate.doctor.pam_door_line import AFTER_PASSWORD, door_text, unfounded_password
 from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 
@@ -57,6 +57,20 @@ def _skipped(session: Session) -> Iterator[Hole]:
         yield Hole(Status.WEAK, what, mend, door_text(gate), why)
 
 
+def _never_asked(session: Session) -> Iterator[Hole]:
+    """Judge a gate among the account lines that a line before it keeps from being asked of anybody."""
+    lines = [line for line in session.host.pam if line.group == "account"]
+    at = next((at for at, line in enumerate(lines) if line.is_gate), None)
+    past = None if at is None else lets_anybody_past(lines, at)
+    if at is None or past is None or session.pam_gate is not None or not session.effective.is_on("usepam"):
+        return
+    yes = f"{past.place} ({past.module}, {past.control}) says yes of whoever may log in"
+    what = f"{yes}, so PAM never asks {lines[at].place}"
+    mend = "move the gate's line above it, to the top of the account lines"
+    why = "a yes there ends the lines, or jumps over the gate"
+    yield Hole(Status.OPEN, what, mend, door_text(lines[at]), why)
+
+
 def _rings_for_anybody(session: Session) -> Iterator[Hole]:
     """Judge --after-password where the auth lines are asked before a key was shown."""
     if not session.effective.is_on("usepam") or all("publickey" in names for names in session.ways_in):
@@ -71,6 +85,8 @@ def _rings_for_anybody(session: Session) -> Iterator[Hole]:
 RULES = (
     Rule("", _grace_time, after_pam=True),
     Rule("", _skipped, after_pam=True),
+    Rule("", _never_asked),
+    Rule("", _never_asked, ungated=True),
     Rule("", _rings_for_anybody, after_pam=True),
     Rule("", _crowded, after_pam=True),
 )
