@@ -123,7 +123,7 @@ def enable(ctx: click.Context, /, **given: Any) -> None:
 
         def agree(plan: Plan) -> bool:
             report.plan(plan)
-            if given["yes"] or click.confirm("Do it?", default=False, err=True):
+            if given["yes"] or _agreed():
                 return True
             raise _Failed("nothing was changed")
 
@@ -222,6 +222,16 @@ def _trial(given: dict[str, Any], orders: str) -> Trial:
         identities(given["identity"]),
         identities(given["break_glass_identity"]),
     )
+
+
+def _agreed() -> bool:
+    """Ask whether to go on. Where nobody can answer, that is said."""
+    click.echo("Do it? [y/N]: ", err=True, nl=False)
+    answer = sys.stdin.buffer.readline() if sys.stdin else b""  # None if it was closed
+    if not answer:
+        click.echo(err=True)
+        raise _Failed("nobody answers on standard input, so nothing was changed; say --yes if you mean it")
+    return answer.strip().lower() in (b"y", b"yes")
 
 
 def _ask(prompt: str) -> str:

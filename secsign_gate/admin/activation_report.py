@@ -41,8 +41,8 @@ class Report:
         until = time.strftime("%H:%M:%S", time.localtime(change.deadline.wall))
         command = click.style(f"{sys.prefix}/bin/secsign-gate confirm", bold=True)
         self._print(
-            f"The gate stands in front of {printable(change.gated)}. Log in anew, by SSH, and run {command} there; "
-            f"without it everything is put back at {until}."
+            f"The gate stands in front of {printable(change.gated)}. Log in anew, by SSH, in another window, and run "
+            f"{command} there as root (sudo); without it everything is put back at {until}."
         )
 
     def end(self, state: str, sentence: str = "", change: Change | None = None) -> None:

@@ -168,6 +168,13 @@ def test_a_dry_run_changes_nothing(host: ActivationHost) -> None:
     assert list(tree(*folders)) == before
 
 
+def test_where_nobody_can_agree_it_says_how(host: ActivationHost) -> None:
+    done = host.run("enable", "--user", "alice", "--sshd-config", str(host.sshd.configuration))
+    assert done.returncode == 1
+    assert "--yes" in done.stderr
+    assert not host.drop_in.exists()
+
+
 def test_json_for_scripts(host: ActivationHost) -> None:
     planned = json.loads(host.enable("--dry-run", "--json").stdout)
     assert (planned["state"], planned["files"], planned["done"]) == ("planned", [str(host.drop_in)], [])
