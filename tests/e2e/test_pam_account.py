@@ -19,6 +19,8 @@ from records import wait_for_record
 from running_broker import SOCKET, RunningBroker
 
 from secsign_gate.core.verdict import Reason
+from secsign_gate.doctor.pam_conditions import lets_anybody_past
+from secsign_gate.doctor.pam_files import pam_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -314,3 +316,26 @@ def test_an_expired_password_is_no_way_around_it(gate: Gate, alice: Person) -> N
     finally:
         shadow.write_text(before)
     assert not alice.has("proof")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sufficient pam_permit.so",
+        "sufficient pam_unix.so",
+        "sufficient pam_localuser.so",
+        "sufficient pam_rootok.so",
+        "sufficient pam_access.so",
+        "sufficient pam_time.so",
+        "[success=1 default=ignore] pam_unix.so",
+    ],
+)
+def test_what_the_doctor_takes_for_a_yes_of_anybody_lets_in_without_a_tap(
+    gate: Gate, pam: PamStack, alice: Person, line: str
+) -> None:
+    service = Path("/etc/pam.d/sshd").read_text()
+    pam.write("sshd", re.sub(r"(?m)^(account +requisite +pam_exec)", rf"account {line}\n\1", service, count=1))
+    lines = [one for one in pam_service("sshd") if one.group == "account"]
+    assert lets_anybody_past(lines, next(at for at, one in enumerate(lines) if one.is_gate)) is not None
+    assert alice.ssh("echo in").outcome() == (0, b"in\n", b"")
+    assert gate.records == []
