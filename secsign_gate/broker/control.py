@@ -144,6 +144,8 @@ async def asked(path: str, request: dict[str, str]) -> dict[str, Any]:
                 answer = json.loads(await reader.readuntil(b"\n"))
             finally:
                 writer.close()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ControlError(f"no daemon answers at {path}; `secsign-gate check` says whether one is set up") from None
     except OSError as error:  # a TimeoutError is one, too
         why = error.strerror or "no answer in time"
         raise ControlError(f"the broker cannot be asked at {path} ({why}); run this as root while it runs") from None

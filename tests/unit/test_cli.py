@@ -364,3 +364,18 @@ class TestOutput:
                 process.kill()
         assert process.returncode == 130
         assert said.strip() == "secsign-gate: interrupted"
+
+
+@pytest.mark.parametrize("command", [("status",), ("unblock", "alice")])
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_where_no_daemon_runs_it_says_where_to_look(
+    folder: Path, command: tuple[str, ...], *, left_behind: bool
+) -> None:
+    write(folder / "gate.toml", f'{MINIMAL}\n[broker]\nsocket = "{folder}/s"\n')
+    if left_behind:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(f"{folder}/s-control.sock")
+    done = run(*command, "--config", str(folder / "gate.toml"))
+    assert done.returncode == 75
+    assert f"no daemon answers at {folder}/s" in done.stderr
+    assert "`secsign-gate check`" in done.stderr
