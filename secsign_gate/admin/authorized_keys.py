@@ -47,4 +47,4 @@ Exit status:
 @click.pass_context
 def authorized_keys(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Answer as sshd is answered."""
-    ctx.exit(run(list(words), str(Path(sys.argv[0]).parent)))
+    ctx.exit(run(list(words), str(Path(sys.executable).parent)))
