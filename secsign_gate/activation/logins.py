@@ -58,7 +58,8 @@ class Logins(NamedTuple):
                     try:
                         return does_the_gate_ask(place, [key.identity], _known(place, keys))
                     except LoginRefused:
-                        raise LoginRefused(f"sshd lets nobody log in as {account} here ({trial.said()})") from None
+                        said = trial.said() or "it gave no reason"
+                        raise LoginRefused(f"sshd lets nobody log in as {account} here ({said})") from None
             except OSError as error:
                 raise TrialError(f"no sshd could be started for a trial ({error.strerror}); {_ANYWAY}") from None
 
