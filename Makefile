@@ -9,7 +9,7 @@ HARNESS := $(wildcard $(HOST)/*.py examples/demo/*.py) $(filter-out %/conftest.p
     tests/bypasses_document.py tests/clients/both_ways.py tests/openssh_regress/run.py $(wildcard tests/fuzz/fuzz*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-logins test-all-else check documents benchmark regress clients clean
+.PHONY: help venv demo test check documents benchmark regress clients clean
 
 help:
 	@echo 'make demo    a real sshd with the gate, a phone in your browser, a shell once you accept'
