@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from system_log import DEV_LOG
 from secsign_gate.core.verdict import COULD_NOT_ASK, REFUSED, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gate import Gate
 
 FOLDER = Path("/var/log/secsign-gate")
@@ -23,14 +26,15 @@ MOST_IN_SYSLOG = 8192
 
 
 @pytest.fixture
-def audit_file(gate: Gate) -> Path:
+def audit_file(gate: Gate) -> Iterator[Path]:
     """A file of alice's that takes the place of syslog."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir()
     path = FOLDER / "alice.jsonl"
     path.write_text("")
     os.chown(path, 2001, 2001)
     gate.configure(audit={"syslog": False, "file": str(path)})
-    return path
+    yield path
+    shutil.rmtree(FOLDER)
 
 
 def test_the_record_is_there_before_the_command_starts(gate: Gate, audit_file: Path) -> None:
