@@ -32,21 +32,36 @@ demo: EXTRAS := simulator
 demo: venv
 	@$(PYTHON) $(HOST)/enter.py --with demo --share-network --alice-will-do -- python3 -B examples/demo/demo.py
 
-# Logins mostly wait, the other tests mostly compute: side by side, each half on a private host of its own.
+# Logins mostly wait, the other tests mostly compute: side by side, each part on a private host of its own.
 PYTEST := $(PYTHON) $(HOST)/enter.py --with host --with browser --with confinement -- pytest
 LOGINS := tests/clients tests/e2e
+SWITCHING_ON := $(wildcard tests/e2e/test_activation*.py)
+WAYS_AROUND := $(foreach subject,doctor every_bypass probe,$(wildcard tests/e2e/test_$(subject)*.py))
+OTHER_DOORS := $(foreach subject,mandatory pam registered registry,$(wildcard tests/e2e/test_$(subject)*.py))
+IN_PARTS := $(SWITCHING_ON) $(WAYS_AROUND) $(OTHER_DOORS)
+PARTS := test-logins test-ways-around test-other-doors test-switching-on test-all-else
+.PHONY: $(PARTS)
 
 ifeq ($(PYTEST_ARGUMENTS),)
 test: venv
-	@echo 'Running the tests in two halves at once; each says how it went when it is done, in a few minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-logins test-all-else
+	@echo 'Running the tests in five parts side by side; each says how it went when it is done, the last in some minutes.'
+	@$(MAKE) --no-print-directory --jobs=5 --keep-going --output-sync=target $(PARTS)
 else
 test: venv
 	@$(PYTEST) $(PYTEST_ARGUMENTS)
 endif
 
 test-logins:
-	@$(PYTEST) $(LOGINS)
+	@$(PYTEST) $(LOGINS) $(IN_PARTS:%=--ignore=%)
+
+test-ways-around:
+	@$(PYTEST) $(WAYS_AROUND)
+
+test-other-doors:
+	@$(PYTEST) $(OTHER_DOORS)
+
+test-switching-on:
+	@$(PYTEST) $(SWITCHING_ON)
 
 test-all-else:
 	@$(PYTEST) $(LOGINS:%=--ignore=%)
