@@ -10,6 +10,7 @@ from secsign_gate.doctor.sshd.judge import may_log_in
 from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes
 from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
+from secsign_gate.sshd.config_lines import split_arguments
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd, SshdError, find_sshd
 
@@ -41,7 +42,7 @@ class AtSshd(NamedTuple):
     def programs(self) -> tuple[GateProgram, ...]:
         """Every door of the gate on its way: before its keys, in PAM, and before each session."""
         pam, keys = self.session.pam_gate, self.effective.value("authorizedkeyscommand")
-        found = (parse_door(keys.split()), parse_door(pam.command) if pam is not None else None, self.program)
+        found = (parse_door(split_arguments(keys)), parse_door(pam.command) if pam is not None else None, self.program)
         return tuple(program for program in found if program is not None)
 
     @property

@@ -12,9 +12,11 @@ from secsign_gate.directory.registry_file import read_registry
 from secsign_gate.doctor.as_account import acting_as
 from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.force_command import KEYS_DOOR
 from secsign_gate.doctor.orders import Orders
 from secsign_gate.doctor.sshd.session import NO_PROGRAM
 from secsign_gate.errors import GateError
+from secsign_gate.sshd.config_lines import split_arguments
 
 _EXAMPLE = ["ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIb/LEW7gT4lzWPqNYzOOD6l47CL/p0117jizW9zF6vW"]
 _LOOKED_UP = "the gate looks each key up there, to know whose phone to ask and what the key may do"
@@ -67,8 +69,8 @@ def _as_started(command: str, one: AtSshd) -> CommandLine:
     account = one.account
     tokens = {"%": "%", "u": account.name, "U": str(account.uid), "h": account.home, "f": "SHA256:none"}
     tokens |= {"t": _EXAMPLE[0], "k": _EXAMPLE[1]}
-    words = command.split()
-    script = next(at for at, word in enumerate(words) if word.endswith("/secsign-gate-authorized-keys"))
+    words = split_arguments(command)
+    script = next(at for at, word in enumerate(words) if word.endswith(f"/{KEYS_DOOR}"))
     return CommandLine([_expanded(word, tokens) for word in words[script + 1 :]])
 
 
