@@ -16,12 +16,15 @@ UNITS = Path(__file__).resolve().parents[2] / "systemd"
 CGROUPS = Path("/mnt/cgroup")
 
 # $1 becomes the control group that systemd sees as the root of all; $2 is the folder of our units, $3 names those that
-# run early at this boot. What would mount file systems, clean /tmp or look after a machine is masked.
+# run early at this boot. What would mount file systems, clean /tmp or look after a machine is masked. The kernel's
+# settings may not be written: those of the network are the private host's, too, and systemd lets logs take more.
 START = """
 set -e
 echo $$ > "$1/cgroup.procs"
 exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child --propagation private -- sh -ec '
     mount -t proc proc /proc
+    mount --bind /proc/sys /proc/sys
+    mount -o remount,bind,ro /proc/sys
     mount -t sysfs -o ro sysfs /sys
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     for folder in /run /var/log /etc/systemd/system; do mount -t tmpfs -o mode=0755 tmpfs $folder; done

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from accounts import ACCOUNTS
+from booted import Booted, CannotBootError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENTER = CHECKOUT / "tests/private_host/enter.py"
@@ -23,6 +24,18 @@ def test_the_kernels_settings_and_the_program_under_test_are_read_only() -> None
     for path in ("/proc/sys/kernel/hostname", "/opt/secsign-gate/bin/secsign-gate", PROGRAM / "__init__.py"):
         with pytest.raises(OSError, match="Read-only file system"):
             os.open(path, os.O_WRONLY)
+
+
+def test_nor_does_systemd_write_them_where_it_is_process_1() -> None:
+    """Those of the network belong to this host as well, and to the tests that come after."""
+    longest_log = Path("/proc/sys/net/unix/max_dgram_qlen")
+    before = longest_log.read_text()
+    try:
+        with Booted():
+            pass
+    except CannotBootError as error:
+        pytest.skip(str(error))
+    assert longest_log.read_text() == before
 
 
 def test_the_program_under_test_is_the_checkouts() -> None:
