@@ -59,6 +59,7 @@ class Gate:
         self._users = ["# account  SecSign ID  key\n"]
         self._tables: dict[str, dict[str, Any]] = {}
         fresh_homes()
+        forget_logins()
         empty(CONFIGURATION)
         shutil.copy(simulator.ca_file, CONFIGURATION / "ca.pem")
         (CONFIGURATION / "users").write_text("".join(self._users))
@@ -306,8 +307,16 @@ def empty(folder: Path) -> None:
     folder.chmod(0o755)
 
 
+def forget_logins() -> None:
+    """Take away what earlier logins, and tests that played them, have left of what sshd says to ExposeAuthInfo."""
+    for path in Path("/tmp").glob("sshauth.*"):
+        path.unlink()
+
+
 def fresh_homes() -> None:
-    """Give everybody the home of a first login."""
+    """Give everybody the home of a first login; root has one in which no key is let in."""
+    if os.geteuid() == 0:
+        shutil.rmtree("/root/.ssh", ignore_errors=True)
     for account in ACCOUNTS:
         home = Path("/home") / account.name
         if home.exists():  # a private host made without root has alice only
