@@ -92,7 +92,7 @@ class Rules(paramiko.ServerInterface):
         return False  # it has none
 
     def check_channel_pty_request(self, *_: object) -> bool:
-        return True
+        return bool(self.changed.get("pty", True))
 
     def check_port_forward_request(self, address: str, port: int) -> bool:
         del address, port

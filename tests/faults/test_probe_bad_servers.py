@@ -40,6 +40,14 @@ def test_what_no_sshd_grants_is_found_where_it_is_granted(name: str, status: Sta
     assert result.outcome.status is status, result.outcome.what
 
 
+def test_where_sshd_gives_no_terminal_no_command_is_asked_for() -> None:
+    """It counts as an attempt that asks no phone, and sshd goes on to the command where PermitTTY is off."""
+    commands: list[bytes] = []
+    with ssh_server(pty=False, execute=lambda _channel, command: commands.append(command)) as server:
+        (result,) = run(wishes(server), chosen(["two-terminals"]), lambda _situation: None)
+    assert (result.outcome.status, commands) == (Status.HELD, [])
+
+
 def known_as(place: Place, key: paramiko.PKey, marker: str = "") -> str:
     return f"{marker}{place.known_as} {key.get_name()} {key.get_base64()}\n"
 

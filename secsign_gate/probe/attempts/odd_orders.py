@@ -98,14 +98,16 @@ def two_terminals(situation: Situation) -> Outcome:
     """Ask for a terminal twice, and for a command after that; in a connection of its own, for sshd may end it."""
     with situation.connect() as connection:
         channel = situation.session(connection)
+        if not channel.granted("pty-req", _TERMINAL, situation.wishes.seconds):
+            return held("sshd refused a terminal")  # it refuses the second one likewise, and starts what comes after
         marker = new_marker()
-        channel.request("pty-req", _TERMINAL)
         channel.request("pty-req", _TERMINAL)
         run_command(channel, marker)
         heard = listen(channel, marker, situation.wishes.session_seconds)
         if not connection.is_alive():
             return held("sshd ended the connection")
-        return outcome_of(heard)
+    situation.withdrawn(heard)
+    return outcome_of(heard)
 
 
 _GLOBAL = (
