@@ -3,7 +3,6 @@
 sshd's configuration says whether the gate is asked, PAM's what runs before it, and the record is what is left of it.
 """
 
-import glob
 import os
 import pwd
 import socket
@@ -14,7 +13,7 @@ from secsign_gate.config import Settings
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.gate_program import told
 from secsign_gate.doctor.ownership import Fault, faults_below, way_to
-from secsign_gate.sshd.config_files import INCLUDES_FROM, Configuration
+from secsign_gate.sshd.config_files import Configuration, included_folders
 
 _SYSLOG = "/dev/log"
 PAM = "/etc/pam.d"
@@ -26,9 +25,7 @@ _WHY_RECORD = "a login that cannot be recorded is refused"
 def examine_sshd_files(configuration: Configuration) -> tuple[Finding, ...]:
     """Judge every file that sshd reads its configuration from, and the folders that an Include looks into."""
     faults: list[Fault] = []
-    patterns = [pattern for line in configuration.lines if line.keyword == "include" for pattern in line.arguments]
-    folders = [str(Path(INCLUDES_FROM, pattern).parent) for pattern in patterns]
-    for path in (*configuration.files, *(found for folder in folders for found in glob.glob(folder))):  # noqa: PTH207
+    for path in (*configuration.files, *included_folders(configuration)):
         with suppress(OSError):  # gone since it was read
             faults += way_to(path).faults
     if not faults:

@@ -60,8 +60,21 @@ class _Reading:
 
 def included_by(pattern: str) -> list[str]:
     """Return the files that an argument of Include names, in the order of their bytes; none if there are none."""
-    whole = pattern if pattern.startswith(("/", "~")) else f"{INCLUDES_FROM}/{pattern}"
-    return sorted(glob.glob(whole), key=os.fsencode)  # noqa: PTH207 - Path.glob also takes hidden files, sshd does not
+    return sorted(_found(_whole(pattern)), key=os.fsencode)
+
+
+def included_folders(configuration: Configuration) -> list[str]:
+    """Return the folders that an Include looks into, each once: what comes and goes there changes what is read."""
+    patterns = [pattern for line in configuration.lines if line.keyword == "include" for pattern in line.arguments]
+    return [*dict.fromkeys(found for pattern in patterns for found in _found(str(Path(_whole(pattern)).parent)))]
+
+
+def _whole(pattern: str) -> str:
+    return pattern if pattern.startswith(("/", "~")) else f"{INCLUDES_FROM}/{pattern}"
+
+
+def _found(pattern: str) -> list[str]:
+    return glob.glob(pattern)  # noqa: PTH207 - Path.glob also takes hidden files, sshd does not
 
 
 def _content(path: str) -> str:

@@ -4,6 +4,8 @@ import pytest
 
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.sshd.files import Files, examine_files
+from secsign_gate.doctor.sshd.running import look_at_files
+from secsign_gate.sshd import config_files
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.config_lines import parse_criteria, parse_line
 from secsign_gate.sshd.program import Sshd
@@ -75,3 +77,14 @@ def test_another_server_is_named_with_where_it_listens():
     (finding,) = examine_files(files(others=((listener("/usr/sbin/dropbear", pid=99), ""),)))
     assert all(words in finding.what for words in ("/usr/sbin/dropbear", "99", "port 2222"))
     assert finding.line == ""
+
+
+def test_a_file_taken_out_of_a_folder_that_is_included_by_its_relative_name_is_a_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(config_files, "INCLUDES_FROM", str(tmp_path))
+    main, folder = tmp_path / "sshd_config", tmp_path / "more.d"
+    main.write_text("Include more.d/*.conf\n")
+    folder.mkdir()
+    while folder.stat().st_ctime <= main.stat().st_ctime:  # the kernel's clock for files has ticks
+        folder.chmod(0o755)
+    sshd = Sshd("/nowhere/sshd", Version(9, 2, ""), str(main))
+    assert look_at_files(sshd).changed == folder.stat().st_ctime

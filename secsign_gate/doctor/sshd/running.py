@@ -7,7 +7,7 @@ from secsign_gate.doctor.finding import Status, worst_first
 from secsign_gate.doctor.sshd.files import Files
 from secsign_gate.doctor.sshd.gather import ask, chosen_accounts
 from secsign_gate.doctor.sshd.judge import judge
-from secsign_gate.sshd.config_files import Configuration, included_by, read_config
+from secsign_gate.sshd.config_files import Configuration, included_by, included_folders, read_config
 from secsign_gate.sshd.program import Listener, Sshd, SshdError, listeners, sshd_of
 
 _MAY_BE_OPEN = (Status.OPEN, Status.UNKNOWN)
@@ -43,11 +43,10 @@ def _is_of(listener: Listener, sshd: Sshd) -> bool:
 
 def _changed(configuration: Configuration) -> float:
     """Return when a file, or a folder of an Include, was last changed; ctime, for `cp -p` keeps the other."""
-    patterns = [word for line in configuration.lines if line.keyword == "include" for word in line.arguments]
     times = [0.0]
-    for path in (*configuration.files, *(pattern.rpartition("/")[0] for pattern in patterns)):
+    for path in (*configuration.files, *included_folders(configuration)):
         with suppress(OSError):
-            times.append(Path(path or "/").stat().st_ctime)
+            times.append(Path(path).stat().st_ctime)
     return max(times)
 
 
