@@ -23,12 +23,11 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 class KeysFound(NamedTuple):
     """What is in an account's key files.
 
-    `files` are those that sshd would read, `missing` those of them that are not there. `lines` are the keys, `unread`
-    where a line stands that sshd passes over, `unreadable` files that could not be read, each with the reason.
+    `files` are those that sshd would read. `lines` are the keys, `unread` where a line stands that sshd passes over,
+    `unreadable` files that could not be read, each with the reason.
     """
 
     files: tuple[str, ...]
-    missing: tuple[str, ...]
     lines: tuple[KeyLine, ...]
     unread: tuple[str, ...]
     unreadable: tuple[str, ...]
@@ -41,21 +40,13 @@ class KeysFound(NamedTuple):
 
 def keys_of(account: Account, effective: Effective) -> KeysFound:
     """Read the key files that sshd would read for `account`."""
-    files, missing, unread, unreadable = [], [], [], []
+    files, unreadable = _files(account, effective)
+    unread = []
     lines: list[KeyLine] = []
-    for pattern in effective.value("authorizedkeysfile").split():
-        try:
-            path = expand_pattern(pattern, account)
-        except ValueError as error:
-            unreadable.append(f"{pattern}: {error}")
-            continue
-        if path is None:
-            continue
-        files.append(path)
+    for path in files:
         try:
             content = _content(path)
         except (FileNotFoundError, NotADirectoryError):
-            missing.append(path)
             continue
         except OSError as error:
             unreadable.append(f"{path} ({error.strerror})")
@@ -68,7 +59,21 @@ def keys_of(account: Account, effective: Effective) -> KeysFound:
                 continue
             if line is not None:
                 lines.append(line)
-    return KeysFound(tuple(files), tuple(missing), tuple(lines), tuple(unread), tuple(unreadable))
+    return KeysFound(tuple(files), tuple(lines), tuple(unread), tuple(unreadable))
+
+
+def _files(account: Account, effective: Effective) -> tuple[list[str], list[str]]:
+    """Return the key files that sshd would read for `account`, and each name that means nothing, with the reason."""
+    files, meaningless = [], []
+    for pattern in effective.value("authorizedkeysfile").split():
+        try:
+            path = expand_pattern(pattern, account)
+        except ValueError as error:
+            meaningless.append(f"{pattern}: {error}")
+            continue
+        if path is not None:
+            files.append(path)
+    return files, meaningless
 
 
 def asks_elsewhere(effective: Effective) -> bool:
@@ -100,9 +105,9 @@ def examine_key_files(account: Account, effective: Effective) -> list[Finding]:
     """Find out who else could add a key to the account's, or anything to its home."""
     faults: dict[str, Fault] = {}
     owners = frozenset({0, account.uid})
-    found = keys_of(account, effective)
-    for path in (account.home, *(file for file in found.files if file not in found.missing)):
-        with suppress(OSError):  # what is not there is told by `keys_of`
+    files, _ = _files(account, effective)
+    for path in (account.home, *files):
+        with suppress(OSError):  # what is not there is nobody's to change; the home itself is told elsewhere
             if way_to(path, owners).faults:
                 faults |= {fault.path: fault for fault in way_to(path, owners, _private_group(account)).faults}
     if not faults:
