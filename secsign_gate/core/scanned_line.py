@@ -70,7 +70,7 @@ class ScannedLine:
         """
         for name, value in self.options:
             if name == b"expiry-time" and value is not None and _is_common_time(value):
-                digits = value.upper().removesuffix(b"UTC").removesuffix(b"Z")
+                digits = _without_zone(value)
                 if digits.ljust(_SECONDS, b"0") < (local if digits == value else utc):
                     return True
         return False
@@ -170,7 +170,7 @@ def _is_common(name: bytes, value: bytes) -> bool:
 
 def _is_common_time(value: bytes) -> bool:
     """Tell whether `value` is YYYYMMDD[HHMM[SS]][Z] as people write it, a time that there is in every year."""
-    digits = value.upper().removesuffix(b"UTC").removesuffix(b"Z")
+    digits = _without_zone(value)
     return (
         len(digits) in (_DATE, _MINUTES, _SECONDS)
         and digits.isdigit()
@@ -181,6 +181,12 @@ def _is_common_time(value: bytes) -> bool:
         and digits[10:12] <= b"59"
         and digits[12:14] <= b"59"
     )
+
+
+def _without_zone(value: bytes) -> bytes:
+    """Return an expiry-time without its time zone: sshd takes one, `Z` or `UTC`, and not one behind the other."""
+    text = value.upper()
+    return text[:-1] if text.endswith(b"Z") else text.removesuffix(b"UTC")
 
 
 def _judge_closely(field: bytes) -> None:

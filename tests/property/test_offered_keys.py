@@ -47,7 +47,7 @@ an_option = st.one_of(
             st.integers(196001010000, 209912992500).map(lambda number: str(number).encode()),
             st.integers(19600101000000, 20991231236060).map(lambda number: str(number).encode()),
         ),
-        st.sampled_from([b"", b"Z", b"UTC", b"utc", b" "]),
+        st.sampled_from([b"", b"Z", b"UTC", b"utc", b"ZUTC", b"UTCZ", b" "]),
     ),
 )  # fmt: skip
 orderly = st.builds(

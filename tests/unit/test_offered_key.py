@@ -106,6 +106,7 @@ def test_a_line_of_another_key_is_none(line: bytes) -> None:
         (b"\xff", "no option"),
         (b'expiry-time="tomorrow"', "value that sshd does not take"),
         (b'expiry-time="20301301"', "value that sshd does not take"),
+        (b'expiry-time="20990101ZUTC"', "value that sshd does not take"),
         (b'permitopen="x"', "value that sshd does not take"),
         (b'tunnel="-1"', "value that sshd does not take"),
         (b'environment="=x"', "value that sshd does not take"),
