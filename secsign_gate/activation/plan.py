@@ -6,6 +6,7 @@ Pure: text in, text out.
 
 import difflib
 import re
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from secsign_gate.errors import GateError
@@ -67,7 +68,8 @@ def drop_in_text(shipped: str, gated: Gated, break_glass: tuple[str, ...], doors
     `break_glass` are accounts that it leaves as they are. Raises PlanError for names that sshd would read as something
     else, for an account that is gated and left out, and if the shipped file is not what this program knows.
     """
-    text = replaced(r"(?m)^Match .*$", match_line(gated, break_glass), shipped)
+    line = match_line(gated, break_glass)
+    text = replaced(r"(?m)^Match .*$", lambda _: line, shipped)
     text = _asking(text, doors)
     for keyword in ("ForceCommand", "Match"):
         if len(re.findall(rf"(?m)^ *{keyword} ", text)) != 1:
@@ -126,19 +128,23 @@ def _asking(text: str, doors: Doors) -> str:
         if path and (not re.fullmatch(r"/[\w./@+-]*", path, re.ASCII)):
             raise PlanError(f"the {name} {path!a} has a name that a shell would read otherwise; put it elsewhere")
     if doors.broker:
-        text = replaced(r"(?m)^ *ForceCommand .*\n", "", text)
-        text = replaced(r"(?m)^( *)#(ForceCommand .* --broker )\S+$", rf"\1\2{doors.broker}", text)
+        text = replaced(r"(?m)^ *ForceCommand .*\n", lambda _: "", text)
+        text = replaced(
+            r"(?m)^( *)#(ForceCommand .* --broker )\S+$", lambda found: f"{found[1]}{found[2]}{doors.broker}", text
+        )
     else:
-        text = replaced(r"(?m)^( *ForceCommand .* --config )\S+$", rf"\1{doors.configuration}", text)
+        text = replaced(
+            r"(?m)^( *ForceCommand .* --config )\S+$", lambda found: f"{found[1]}{doors.configuration}", text
+        )
     return text.replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
 
 
-def replaced(pattern: str, replacement: str, text: str) -> str:
-    r"""Replace what must be there exactly once. A backslash in a name is one, unless `\1` shows that groups are meant.
+def replaced(pattern: str, replacement: Callable[[re.Match[str]], str], text: str) -> str:
+    """Replace what must be there exactly once. Raises PlanError if it is not there, or more often.
 
-    Raises PlanError if it is not there, or more often.
+    `replacement` is a function, for in a text re.sub() would read the backslash of a name.
     """
-    new, times = re.subn(pattern, replacement if "\\1" in replacement else replacement.replace("\\", r"\\"), text)
+    new, times = re.subn(pattern, replacement, text)
     if times != 1:
         raise PlanError(f"the shipped drop-in has {times} places of {pattern!r}, not one; install the program anew")
     return new

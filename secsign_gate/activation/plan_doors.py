@@ -21,8 +21,9 @@ def keys_text(shipped: str, gated: Gated, break_glass: tuple[str, ...], doors: D
     Raises PlanError as `plan.drop_in_text`.
     """
     asks = f"--broker {doors.broker}" if doors.broker else f"--config {doors.configuration}"
-    text = replaced(r"(?m)^Match .*$", match_line(gated, break_glass), shipped)
-    text = replaced(r"(?m)^( *AuthorizedKeysCommand .*) --broker \S+ ", rf"\1 {asks} ", text)
+    line = match_line(gated, break_glass)
+    text = replaced(r"(?m)^Match .*$", lambda _: line, shipped)
+    text = replaced(r"(?m)^( *AuthorizedKeysCommand .*) --broker \S+ ", lambda found: f"{found[1]} {asks} ", text)
     return HEADER.format(source=SHIPPED_KEYS) + text.replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
 
 

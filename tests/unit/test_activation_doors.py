@@ -32,6 +32,10 @@ def test_keys_from_the_registry() -> None:
     assert keys_user(KEYS) == "secsign-gate-keys"
 
 
+def test_keys_of_whose_name_a_digit_stands_behind_the_backslash() -> None:
+    assert lines(keys_text(KEYS, Gated("user", ("EXAMPLE\\1st",)), (), DAEMON))[0] == "Match User EXAMPLE\\1st"
+
+
 def test_keys_without_a_daemon() -> None:
     text = keys_text(KEYS, Gated("user", ("deploy",)), (), Doors("/srv/x.toml", "", "/usr/local/gate"))
     (command,) = [line for line in lines(text) if line.startswith("AuthorizedKeysCommand ")]

@@ -36,6 +36,8 @@ def directives(drop_in: str) -> list[str]:
             (),
             "Match User EXAMPLE\\alice,bob@example.org,build$",
         ),
+        (Gated("user", ("EXAMPLE\\1st",)), (), "Match User EXAMPLE\\1st"),
+        (EVERYBODY, ("EXAMPLE\\g<0>",), "Match User *,!EXAMPLE\\g<0>"),
     ],
 )
 def test_whom_it_is_for(gated: Gated, break_glass: tuple[str, ...], line: str) -> None:
