@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import drop_in
 import pytest
 from by_hand import PYTHON, as_account, door
+from progress_sample import progress
 from running_broker import SOCKET, RunningBroker
 from stranger import Stranger, claim, until
 
 from secsign_gate.core.verdict import Reason
-from secsign_gate.wire import MAX_FRAME, MAX_STRINGS, Answer, FindKeyLines, KeyLines, Left, Progress
+from secsign_gate.wire import MAX_FRAME, MAX_STRINGS, Answer, FindKeyLines, KeyLines, Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,18 +169,7 @@ NONSENSE = {
     "strings within a string": (40).to_bytes(4, "big") + b"\1" + b"\0\0\0\2" + b"\xff\xff\xff\xff" * 9,
     "a boolean that is neither": claim("alice").encode()[:-1] + b"\7",
     "an answer": Answer(allowed=True, why="approved").encode(),
-    "progress": Progress(
-        stage="pushed",
-        place=0,
-        account="alice",
-        host="",
-        secsign_id="alice",
-        seconds_left=1,
-        wants="",
-        phone_text="",
-        access_pass=b"",
-        speak=True,
-    ).encode(),
+    "progress": progress(host="", seconds_left=1, wants="").encode(),
     "lines that nobody asked for": KeyLines(lines=[], unsafe=[]).encode(),
     "more strings than there may be": KeyLines(lines=[], unsafe=[b""] * (MAX_STRINGS + 1)).encode(),
     "farewell": Left(why="client_left").encode(),

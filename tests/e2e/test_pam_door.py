@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from by_hand import LONGEST_WAIT, PYTHON, Broker
+from progress_sample import progress
 
-from secsign_gate.wire import Answer, AskForPam, FindKeyLines, Left, Progress
+from secsign_gate.wire import Answer, AskForPam, FindKeyLines, Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,18 +28,7 @@ SSHD = {
 }
 YES = Answer(allowed=True, why="approved")
 NO = Answer(allowed=False, why="denied_on_phone", reference="7F3KQ2")
-PUSHED = Progress(
-    stage="pushed",
-    place=0,
-    account="alice",
-    host="web1",
-    secsign_id="alice",
-    seconds_left=60,
-    wants="an SSH connection",
-    phone_text="",
-    access_pass=b"",
-    speak=True,
-)
+PUSHED = progress(wants="an SSH connection")
 
 
 @pytest.fixture
@@ -105,8 +95,7 @@ def test_who_can_hear_it_is_told_before(broker: Broker) -> None:
 def test_an_administrator_who_wants_no_words_gets_none(broker: Broker) -> None:
     door = Door(*broker.option, "--say-before")
     stream = broker.accept()
-    quiet = Progress(**{name: getattr(PUSHED, name) for name in PUSHED.FIELDS} | {"speak": False})
-    stream.send(quiet)
+    stream.send(progress(wants="an SSH connection", speak=False))
     stream.send(Answer(allowed=False, why="no_answer", speak=False))
     assert door.outcome() == (77, b"")
 

@@ -10,27 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from by_hand import Broker, door, door_in_a_terminal
 from processes import brokers_of, doors_of, ended
+from progress_sample import progress
 from records import wait_for_record
 
 from secsign_gate.core.verdict import COULD_NOT_ASK, REFUSED, Reason
-from secsign_gate.wire import Answer, Left, Progress
+from secsign_gate.wire import Answer, Left
 
 if TYPE_CHECKING:
     from gate import Gate
 
 YES = Answer(allowed=True, why="approved", command=b"echo ran")
-PUSHED = Progress(
-    stage="pushed",
-    place=0,
-    account="alice",
-    host="private-host",
-    secsign_id="alice",
-    seconds_left=60,
-    wants="a shell",
-    phone_text="",
-    access_pass=b"",
-    speak=True,
-)
+PUSHED = progress(host="private-host")
 ENDING = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
 
 

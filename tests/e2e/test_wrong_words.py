@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from by_hand import PYTHON, SOCKETS, Broker, answering, as_account, door, hasty_door, refused_in_a_sentence
 from gate import CONFIGURATION
+from progress_sample import progress
 
 from secsign_gate.core.verdict import COULD_NOT_ASK, REFUSED, Reason
 from secsign_gate.wire import MAX_FRAME, Answer, Ask, FindKeyLines, KeyLines, Left, Progress
@@ -25,19 +26,8 @@ NOT_ROOTS = f"{SOCKETS}/broker.sock is not a socket of root's"
 
 # --- a broker that misbehaves -----------------------------------------------------------------------------------------
 
-PUSHED = Progress(
-    stage="pushed",
-    place=0,
-    account="alice",
-    host="private-host",
-    secsign_id="alice",
-    seconds_left=60,
-    wants="a shell",
-    phone_text="",
-    access_pass=b"",
-    speak=False,
-)
-PUSHED_FOR_NO_TIME = Progress(**{name: getattr(PUSHED, name) for name in Progress.FIELDS} | {"seconds_left": 0})
+PUSHED = progress(host="private-host", speak=False)
+PUSHED_FOR_NO_TIME = progress(host="private-host", speak=False, seconds_left=0)
 YES = Answer(allowed=True, why="approved", command=b"touch ~/proof; echo ran")
 ASK = Ask(
     door="force_command",

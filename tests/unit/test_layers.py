@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from progress_sample import progress
 
 import secsign_gate
-from secsign_gate.wire import Answer, Progress
+from secsign_gate.wire import Answer
 
 PACKAGE = Path(secsign_gate.__file__).parent
 STDLIB = sys.stdlib_module_names
@@ -152,18 +153,7 @@ def loaded_by(code):
     return set(run.stdout.split())
 
 
-PROGRESS = Progress(
-    stage="pushed",
-    place=0,
-    account="alice",
-    host="web1",
-    secsign_id="alice",
-    seconds_left=60,
-    wants="a shell",
-    phone_text="",
-    access_pass=b"",
-    speak=True,
-)
+PROGRESS = progress()
 TO_KNOCK = {"secsign_gate", "secsign_gate.doors", "_socket"}
 TO_ASK = {"secsign_gate.ask", "secsign_gate.doors.claim"}
 TO_OBEY = {

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import drawn_png
+import progress_sample
 import pytest
 from emulated_terminal import EmulatedTerminal, emulated_terminal
 
@@ -28,19 +29,14 @@ FAR_TOO_LONG = 20
 
 
 def progress(**changes: object) -> Progress:
-    facts: dict[str, object] = {
-        "stage": "pushed",
-        "place": 0,
-        "account": "alice",
-        "host": "web1",
+    """Return what a broker says, with names and an access pass that fill a screen."""
+    told = {
         "secsign_id": "alice.doe",
-        "seconds_left": 60,
         "wants": "uname -a",
         "phone_text": "alice@web1 at web1",
         "access_pass": QUARTERS,
-        "speak": True,
     }
-    return Progress(**(facts | changes))  # type: ignore[arg-type]
+    return progress_sample.progress(**(told | changes))
 
 
 def say(terminal: EmulatedTerminal, text: str) -> None:

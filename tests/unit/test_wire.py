@@ -1,6 +1,7 @@
 """The messages between door and broker: what goes in comes out, and nothing else does."""
 
 import pytest
+from progress_sample import progress
 
 from secsign_gate import wire
 from secsign_gate.errors import WireError
@@ -17,18 +18,7 @@ ASK = wire.Ask(
     started_by_key=False,
     restricted_to=None,
 )
-PROGRESS = wire.Progress(
-    stage="pushed",
-    place=0,
-    account="alice",
-    host="web1",
-    secsign_id="alice",
-    seconds_left=60,
-    wants="a shell",
-    phone_text="alice@web1",
-    access_pass=b"\x89PNG",
-    speak=True,
-)
+PROGRESS = progress(phone_text="alice@web1", access_pass=b"\x89PNG")
 ANSWER = wire.Answer(
     allowed=True,
     why="approved",

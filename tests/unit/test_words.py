@@ -1,26 +1,10 @@
 import pytest
+from progress_sample import progress
 
 from secsign_gate.core.verdict import Ground, Reason
 from secsign_gate.terminal import words
-from secsign_gate.wire import Progress
 
 NASTY = "\x1b[2J\r\n\x9bK\u202eabc\x00\x7fé\ud800" + "x" * 5000
-
-
-def progress(**changes: object) -> Progress:
-    facts: dict[str, object] = {
-        "stage": "pushed",
-        "place": 0,
-        "account": "alice",
-        "host": "web1",
-        "secsign_id": "alice.doe",
-        "seconds_left": 60,
-        "wants": "a shell",
-        "phone_text": "alice@web1",
-        "access_pass": b"",
-        "speak": True,
-    }
-    return Progress(**(facts | changes))  # type: ignore[arg-type]
 
 
 def is_one_short_line(text: str) -> bool:
@@ -100,7 +84,7 @@ def test_an_approval_tells_how_long_it_took() -> None:
 
 
 def test_without_a_screen_one_line_names_the_login_the_phone_and_the_time() -> None:
-    line = words.asking(progress())
+    line = words.asking(progress(secsign_id="alice.doe"))
     assert line == "secsign-gate: accept alice@web1 on the phone of SecSign ID alice.doe within 60 s"
 
 
