@@ -30,6 +30,7 @@ asks = st.builds(
     terminal=flags,
     started_by_key=flags,
     restricted_to=st.none() | octets,
+    user_rc_left=flags,
 )
 asks_for_pam = st.builds(
     wire.AskForPam,
