@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from secsign_gate.core.display_text import display_text
-from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.finding import Finding, Status, what_and_mend
 from secsign_gate.errors import IdServerError, IdServerNonsense, IdServerRefused
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def judged(  # noqa: PLR0911 - one for each kind of answer
     server = display_text(settings.url)
     match fault:
         case IdServerNonsense():
-            what, _, mend = str(fault).rpartition("; ")
+            what, mend = what_and_mend(str(fault))
             return Finding(Status.BROKEN, "", "", what, mend=mend)
         case IdServerRefused(http_status=status) if settings.dialect == "rest" and status in (_NOT_KNOWN, _FORBIDDEN):
             name = settings.pin_account.name if settings.pin_account is not None else ""

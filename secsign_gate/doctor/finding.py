@@ -39,6 +39,12 @@ class Finding(NamedTuple):
     line: str = ""
 
 
+def what_and_mend(sentence: str) -> tuple[str, str]:
+    """Return what an error's sentence says that happened, and what to do: what stands behind its last semicolon."""
+    what, _, mend = sentence.rpartition("; ")
+    return (what, mend) if what else (mend, "")
+
+
 def worst(findings: Iterable[Finding]) -> Status:
     """Return the worst status among `findings`, CLOSED if there are none."""
     return min((finding.status for finding in findings), key=lambda status: status.rank, default=Status.CLOSED)

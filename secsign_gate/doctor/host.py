@@ -12,7 +12,7 @@ from secsign_gate.doctor.broker import examine_broker
 from secsign_gate.doctor.clock import examine_clock
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
 from secsign_gate.doctor.exemptions import examine_credentials, examine_exemptions
-from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.finding import Finding, Status, what_and_mend
 from secsign_gate.doctor.gate_program import examine_program
 from secsign_gate.doctor.homes import examine_homes, examine_way_out
 from secsign_gate.doctor.id_server import examine_id_servers
@@ -67,11 +67,11 @@ def way_in_findings(seen: SshdSeen, settings: Settings | None, account: str = ""
 
 def unusable_sshd(sentence: str) -> Finding:
     """Return the finding for an sshd that is not there, or cannot be asked, with its sentence."""
-    what, _, mend = sentence.rpartition("; ")
+    what, mend = what_and_mend(sentence)
     why = "what sshd would do is not known, so nothing of it is"
     if os.geteuid() != 0:
-        return Finding(Status.UNKNOWN, "", "", what or mend, why, "run this as root")
-    return Finding(Status.BROKEN, "", "", what or mend, why, mend if what else "")
+        return Finding(Status.UNKNOWN, "", "", what, why, "run this as root")
+    return Finding(Status.BROKEN, "", "", what, why, mend)
 
 
 def gate_findings(orders: Orders, seen: SshdSeen) -> tuple[Finding, ...]:

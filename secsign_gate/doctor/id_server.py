@@ -18,7 +18,7 @@ from secsign_gate.doctor.certificate import (
     what_is_wrong,
 )
 from secsign_gate.doctor.clock import skew
-from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.finding import Finding, Status, what_and_mend
 from secsign_gate.errors import IdServerError, IdServerUnreachable
 from secsign_gate.id_server.address import Address, address_of, proxy_address
 from secsign_gate.id_server.byte_stream import connect_tcp
@@ -169,6 +169,6 @@ async def _conversation(settings: "IdServerSettings", url: str, secsign_id: SecS
 
 
 def _failed(sentence: str) -> Finding:
-    """Return the finding for a fault's sentence: what happened, and after the last semicolon what to do."""
-    what, _, mend = sentence.rpartition("; ")
-    return Finding(Status.BROKEN, "", "", what or mend, mend=mend if what else "")
+    """Return the finding for a fault's sentence."""
+    what, mend = what_and_mend(sentence)
+    return Finding(Status.BROKEN, "", "", what, mend=mend)

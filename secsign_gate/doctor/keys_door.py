@@ -11,7 +11,7 @@ from secsign_gate.config import Settings
 from secsign_gate.directory.registry_file import read_registry
 from secsign_gate.doctor.as_account import acting_as
 from secsign_gate.doctor.at_sshd import AtSshd
-from secsign_gate.doctor.finding import Finding, Status
+from secsign_gate.doctor.finding import Finding, Status, what_and_mend
 from secsign_gate.doctor.force_command import KEYS_DOOR
 from secsign_gate.doctor.orders import Orders
 from secsign_gate.doctor.sshd.session import NO_PROGRAM
@@ -127,8 +127,8 @@ def _readable(registry: str, run_as: str, accounts: list[AtSshd]) -> Iterator[Fi
         with acting_as(run_as, entry.pw_uid, entry.pw_gid):
             read_registry(registry)
     except (GateError, OSError) as error:
-        what, _, mend = str(error).rpartition("; ")
-        yield Finding(Status.BROKEN, "", _names(accounts), what or str(error), _NO_KEYS, mend)
+        what, mend = what_and_mend(str(error))
+        yield Finding(Status.BROKEN, "", _names(accounts), what, _NO_KEYS, mend)
     else:
         yield Finding(Status.CLOSED, "", "", f"{run_as} may read {registry}, and only root may change it")
 

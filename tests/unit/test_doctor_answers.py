@@ -63,3 +63,8 @@ def test_every_status_means_something_and_nothing_is_good_without_a_word_of_the_
         found = judged(refused(status, error), settings, 0.01)
         assert found.what
         assert found.status is not Status.CLOSED or error
+
+
+def test_nonsense_that_nobody_knows_a_mend_for_is_said_all_the_same() -> None:
+    found = judged(IdServerNonsense("it answered what makes no sense"), FORM, 0.01)
+    assert (found.what, found.mend) == ("it answered what makes no sense", "")

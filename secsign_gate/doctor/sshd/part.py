@@ -6,7 +6,7 @@ sshd_findings(sshd._replace(configuration=new), running=False)   a configuration
 """
 
 from secsign_gate.core.orders import SshdSettings
-from secsign_gate.doctor.finding import Finding, Status, worst_first
+from secsign_gate.doctor.finding import Finding, Status, what_and_mend, worst_first
 from secsign_gate.doctor.sshd.files import examine_files
 from secsign_gate.doctor.sshd.gather import ask, chosen_accounts, unlisted
 from secsign_gate.doctor.sshd.judge import judge
@@ -50,6 +50,6 @@ def sshd_findings(
 
 
 def _unusable(sentence: str) -> Finding:
-    what, _, mend = sentence.rpartition("; ")
+    what, mend = what_and_mend(sentence)
     why = "sshd does not start with it, and what it would do is not known"
-    return Finding(Status.BROKEN, "", "", what or mend, why, mend if what else "")
+    return Finding(Status.BROKEN, "", "", what, why, mend)
