@@ -1,7 +1,10 @@
 """What came of an attempt. It got through only if something was observed that could not be there otherwise."""
 
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
+
+from secsign_gate.probe.fault import ProbeError
 
 
 class Status(StrEnum):
@@ -49,3 +52,18 @@ def worst(outcomes: list[Outcome], otherwise: Outcome) -> Outcome:
     """Return the worst of several, the first of its kind; `otherwise` if there is none."""
     order = list(Status)
     return min(outcomes, key=lambda one: order.index(one.status), default=otherwise)
+
+
+def worst_of(attempts: Iterable[Callable[[], Outcome]], otherwise: Outcome) -> Outcome:
+    """Make attempts one after the other, and return the worst outcome; `otherwise` if there is none.
+
+    A fault in one ends them, and hides nothing that was found before. Raises ProbeError if nothing open was.
+    """
+    outcomes: list[Outcome] = []
+    try:
+        for attempt in attempts:
+            outcomes.append(attempt())  # noqa: PERF401 - what came before a fault is kept
+    except ProbeError:
+        if not any(one.is_open for one in outcomes):
+            raise
+    return worst(outcomes, otherwise)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from secsign_gate.probe.fault import HostKeyRefused, LoginRefused, ProbeError
+from secsign_gate.probe.fault import ProbeError
 from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.outcome import Outcome, unknown
 from secsign_gate.probe.plant import put_back, why_not
@@ -93,7 +93,7 @@ def _outcome(situation: Situation, attempt: Attempt) -> Outcome:
         return unknown("not tried: it opens a session, which may ask the phone (--no-sessions)")
     try:
         return attempt.run(situation)
-    except (HostKeyRefused, LoginRefused, ProbeError) as fault:
+    except ProbeError as fault:
         return unknown(str(fault))
     except OSError as error:
         return unknown(f"{error.filename or 'a file or socket here'}: {error.strerror or error}")

@@ -61,8 +61,7 @@ class Rules(paramiko.ServerInterface):
         self.changed = changed
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        del username
-        result = self.changed.get("key", paramiko.AUTH_SUCCESSFUL)
+        result = self.changed.get(f"key_of_{username}", self.changed.get("key", paramiko.AUTH_SUCCESSFUL))
         return int(result(key) if callable(result) else result)
 
     def get_allowed_auths(self, username: str) -> str:

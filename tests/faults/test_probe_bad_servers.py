@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 import pytest
@@ -46,6 +46,29 @@ def test_where_sshd_gives_no_terminal_no_command_is_asked_for() -> None:
     with ssh_server(pty=False, execute=lambda _channel, command: commands.append(command)) as server:
         (result,) = run(wishes(server), chosen(["two-terminals"]), lambda _situation: None)
     assert (result.outcome.status, commands) == (Status.HELD, [])
+
+
+WAITING = Identity("a key that waits", paramiko.ECDSAKey.generate())
+SEVERAL: dict[str, dict[str, tuple[Any, ...]]] = {
+    "ungated-account": {"also_users": ("bob", "carol")},
+    "restricted-key": {"restricted": (KEY, WAITING)},
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_login_that_waits_does_not_hide_what_another_has_shown(name: str) -> None:
+    def wait(key: paramiko.PKey) -> int:
+        del key
+        threading.Event().wait(SECONDS + 1)
+        return paramiko.AUTH_FAILED
+
+    def key(key: paramiko.PKey) -> int:
+        return wait(key) if key.asbytes() == WAITING.key.asbytes() else paramiko.AUTH_SUCCESSFUL
+
+    with ssh_server(key=key, key_of_carol=wait) as server:
+        wanted = wishes(server)._replace(**SEVERAL[name])
+        (result,) = run(wanted, chosen([name]), lambda _situation: None)
+    assert result.outcome.status is Status.GOT_THROUGH, result.outcome.what
 
 
 def known_as(place: Place, key: paramiko.PKey, marker: str = "") -> str:

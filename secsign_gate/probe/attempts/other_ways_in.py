@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from functools import partial
 
 from secsign_gate.probe.attempts.forwarding import forwards, is_refused
 from secsign_gate.probe.attempts.sessions import outcome_of
@@ -9,7 +10,7 @@ from secsign_gate.probe.connection import Connection
 from secsign_gate.probe.fault import LoginRefused, ProbeError
 from secsign_gate.probe.foreign_text import printable
 from secsign_gate.probe.identity import Identity
-from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown, worst
+from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown, worst_of
 from secsign_gate.probe.session import Seen
 from secsign_gate.probe.situation import Situation, run_command
 
@@ -26,12 +27,15 @@ def root(situation: Situation) -> Outcome:
 
 def other_accounts(situation: Situation) -> Outcome:
     """Log in as each account that was named."""
-    outcomes = [
-        outcome._replace(what=f"{account}: {outcome.what}")
-        for account in situation.wishes.also_users
-        for outcome in [_as(situation, account)]
-    ]
-    return worst(outcomes, unknown("name accounts that should be gated too by --also-user"))
+
+    def try_account(account: str) -> Outcome:
+        outcome = _as(situation, account)
+        return outcome._replace(what=f"{account}: {outcome.what}")
+
+    return worst_of(
+        [partial(try_account, account) for account in situation.wishes.also_users],
+        unknown("name accounts that should be gated too by --also-user"),
+    )
 
 
 def _as(situation: Situation, account: str) -> Outcome:
@@ -65,8 +69,8 @@ def other_addresses(situation: Situation) -> Outcome:
             if name[0] != here[0]:
                 found[str(name[0])] = None
     ways = [*((address, "") for address in found), *((here[0], source) for source in situation.wishes.sources)]
-    return worst(
-        [_by(situation, address, source) for address, source in ways],
+    return worst_of(
+        [partial(_by, situation, address, source) for address, source in ways],
         unknown("the host has one address, as far as is known here; name others by --also-address and --from"),
     )
 
@@ -118,17 +122,19 @@ def restricted_certificates(situation: Situation) -> Outcome:
 
 
 def _restricted(situation: Situation, identities: list[Identity]) -> Outcome:
-    outcomes = []
-    for identity in identities:
-        try:
-            connection = situation.connect(identities=[identity])
-        except LoginRefused as refused:
-            outcomes.append(unknown(str(refused)))
-            continue
-        with connection:
-            heard = situation.ask_for(run_command, connection=connection)
-        if heard.seen is Seen.RAN:
-            outcomes.append(through(f"{identity.name}: another command ran than the one that it is restricted to"))
-        else:
-            outcomes.append(outcome_of(heard))
-    return worst(outcomes, unknown("name such a key by --restricted-identity"))
+    return worst_of(
+        [partial(_by_restricted, situation, identity) for identity in identities],
+        unknown("name such a key by --restricted-identity"),
+    )
+
+
+def _by_restricted(situation: Situation, identity: Identity) -> Outcome:
+    try:
+        connection = situation.connect(identities=[identity])
+    except LoginRefused as refused:
+        return unknown(str(refused))
+    with connection:
+        heard = situation.ask_for(run_command, connection=connection)
+    if heard.seen is Seen.RAN:
+        return through(f"{identity.name}: another command ran than the one that it is restricted to")
+    return outcome_of(heard)

@@ -8,7 +8,7 @@ from secsign_gate.probe.channel import Channel, uint32
 from secsign_gate.probe.connection import Connection
 from secsign_gate.probe.fault import LoginRefused
 from secsign_gate.probe.foreign_text import printable
-from secsign_gate.probe.outcome import Outcome, Status, agreed, held, through, unknown, worst
+from secsign_gate.probe.outcome import Outcome, Status, agreed, held, through, unknown, worst, worst_of
 from secsign_gate.probe.situation import Situation
 
 _LAYERS = {3: 1, 2: 2}  # layer of the network → mode in the request
@@ -18,14 +18,18 @@ _WILLING = "Failed to open the tunnel device"  # sshd's debug message where Perm
 
 def tunnel(situation: Situation) -> Outcome:
     """`ssh -w`, of layer 2 and 3; as root too where root takes the key, for others may seldom open the device."""
-    outcomes = _of(situation.connection)
-    if worst(outcomes, held("")).status is not Status.GOT_THROUGH and situation.wishes.place.account != "root":
+    found = _of(situation.connection)
+    if found.status is Status.GOT_THROUGH or situation.wishes.place.account == "root":
+        return found
+
+    def as_root() -> Outcome:
         try:
             with situation.connect(account="root") as connection:
-                outcomes += _of(connection)
+                return _of(connection)
         except LoginRefused:
-            pass  # then root has no tunnel by this key either
-    return worst(outcomes, held("sshd refused"))
+            return found  # then root has no tunnel by this key either
+
+    return worst_of([lambda: found, as_root], found)
 
 
 def disable_forwarding_alone(situation: Situation) -> Outcome:
@@ -39,8 +43,8 @@ def disable_forwarding_alone(situation: Situation) -> Outcome:
     return worst(forgotten, held("neither TCP nor X11 nor an agent nor a tunnel was forwarded"))
 
 
-def _of(connection: Connection) -> list[Outcome]:
-    return [_try(connection, layer, mode) for layer, mode in _LAYERS.items()]
+def _of(connection: Connection) -> Outcome:
+    return worst([_try(connection, layer, mode) for layer, mode in _LAYERS.items()], held("sshd refused"))
 
 
 def _try(connection: Connection, layer: int, mode: int) -> Outcome:
