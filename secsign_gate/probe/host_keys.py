@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from secsign_gate.core.public_key import parse_public_key
+from secsign_gate.core.public_key import fingerprint, parse_public_key
 from secsign_gate.core.ssh_encoding import EncodingError, SshReader
 from secsign_gate.probe.fault import HostKeyRefused, ProbeError
-from secsign_gate.probe.known_hosts import KnownKey, fingerprint, known_keys
+from secsign_gate.probe.known_hosts import KnownKey, known_keys
 from secsign_gate.probe.place import Place
 
 DEFAULT_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")

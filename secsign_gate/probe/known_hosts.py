@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 from typing import NamedTuple
 
@@ -41,11 +40,6 @@ def known_keys(text: str, name: str) -> list[KnownKey]:
                 continue
             found.append(KnownKey(kind, blob, marker == _REVOKED))
     return found
-
-
-def fingerprint(blob: bytes) -> str:
-    """Return SHA256:… of a public key, as ssh-keygen(1) -l prints it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def _is_meant(hosts: str, name: str) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from secsign_gate.core.public_key import fingerprint
 from secsign_gate.core.ssh_encoding import ssh_string
 from secsign_gate.probe.channel import Channel
 from secsign_gate.probe.connection import PATIENCE, Connection
@@ -11,7 +12,6 @@ from secsign_gate.probe.fault import LoginRefused
 from secsign_gate.probe.handshake import connect
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
-from secsign_gate.probe.known_hosts import fingerprint
 from secsign_gate.probe.marker import Marker, new_marker
 from secsign_gate.probe.outcome import Outcome
 from secsign_gate.probe.place import Place

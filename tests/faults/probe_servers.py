@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import paramiko
 
+from secsign_gate.core.public_key import fingerprint
 from secsign_gate.probe.host_keys import HostKeys
 from secsign_gate.probe.identity import Identity
-from secsign_gate.probe.known_hosts import fingerprint
 from secsign_gate.probe.place import Place
 from secsign_gate.probe.situation import Wishes
 
