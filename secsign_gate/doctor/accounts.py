@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.core.login import Account
+from secsign_gate.doctor.sshd.session import NO_SHELLS
 
 _FILES = ("/etc/passwd", "/etc/group")
-_NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
 def accounts_with_shells() -> list[Account]:
@@ -49,4 +49,4 @@ def account_named(entry: pwd.struct_passwd, listed: Mapping[int, str] | None = N
 
 
 def _is_shell(shell: str) -> bool:
-    return (shell or "/bin/sh").rpartition("/")[2] not in _NO_SHELLS and os.access(shell or "/bin/sh", os.X_OK)
+    return (shell or "/bin/sh").rpartition("/")[2] not in NO_SHELLS and os.access(shell or "/bin/sh", os.X_OK)

@@ -7,7 +7,7 @@ from secsign_gate.doctor.accounts import accounts_with_shells
 from secsign_gate.doctor.force_command import GateProgram, parse_door
 from secsign_gate.doctor.pam_files import pam_service
 from secsign_gate.doctor.sshd.judge import may_log_in
-from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes
+from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, speakable
 from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.config_lines import split_arguments
@@ -107,15 +107,10 @@ def see_sshd(
         found = [
             AtSshd(Session(one, connection, effective, host))
             for alike in classes[:_MOST_CLASSES]
-            for effective in [sshd.effective(_speakable(alike), OUTSIDE, OUTSIDE, _HERE, port)]
+            for effective in [sshd.effective(speakable(alike), OUTSIDE, OUTSIDE, _HERE, port)]
             for one in alike
         ]
     except SshdError as error:
         return SshdSeen(sshd, str(error))
     left_out = sum(map(len, classes[_MOST_CLASSES:]))
     return SshdSeen(sshd, "", tuple(one for one in found if account is not None or one.is_let_in), left_out)
-
-
-def _speakable(alike: tuple[Account, ...]) -> str:
-    """Return one of the names that can be said to sshd, if there is one."""
-    return next((one.name for one in alike if one.name.isprintable() and "," not in one.name), alike[0].name)

@@ -5,13 +5,13 @@ import pwd
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple, assert_never
 
-from secsign_gate.broker.account_lookup import group_names
 from secsign_gate.config import Settings
 from secsign_gate.core.login import Account, Command, Login, LoginShell, SshConnection
 from secsign_gate.core.policy import NeedsApproval, judge
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow, Refuse
 from secsign_gate.directory.users_file import Users, check_fingerprint
+from secsign_gate.doctor.accounts import account_named
 from secsign_gate.errors import GateError
 
 
@@ -71,11 +71,9 @@ def rehearse(
 
 def _account(name: str) -> Account:
     try:
-        entry = pwd.getpwnam(name)
+        return account_named(pwd.getpwnam(name))
     except KeyError:
         raise NoSuchLoginError(f"there is no account {name!a} on this host; name one of `getent passwd`") from None
-    groups = group_names(os.getgrouplist(name, entry.pw_gid))
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_shell, groups)
 
 
 def _connection(client: str | None) -> SshConnection:

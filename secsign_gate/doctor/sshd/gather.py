@@ -13,7 +13,7 @@ from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.pam_files import pam_service
 from secsign_gate.doctor.sshd.host import host_facts
-from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, connections, lines_about
+from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, connections, lines_about, speakable
 from secsign_gate.doctor.sshd.session import NO_PROGRAM, NO_SHELLS, Connection, Host, Session
 from secsign_gate.sshd.config_files import read_config
 from secsign_gate.sshd.config_lines import Line
@@ -152,7 +152,7 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
                 break
             questions += 1
             try:
-                effective = _effective(sshd, accounts_alike, connection)
+                effective = sshd.effective(speakable(accounts_alike), *connection)
             except SshdError as error:
                 names = ", ".join(one.name for one in accounts_alike)
                 findings.append(Finding(Status.UNKNOWN, "", names, str(error)))
@@ -164,12 +164,6 @@ def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> A
     shut = [account for account in accounts if (account.shell or "/bin/sh").rpartition("/")[2] in NO_SHELLS]
     host = host._replace(without_key=without_key(shut, configuration.lines))
     return Answers(tuple(Session(*one, host) for one in told), tuple(dict.fromkeys(findings)))
-
-
-def _effective(sshd: Sshd, alike: tuple[Account, ...], connection: Connection) -> Effective:
-    """Ask about one of accounts that no Match can tell apart: one whose name can be said to sshd, if there is one."""
-    account = next((one for one in alike if one.name.isprintable() and "," not in one.name), alike[0])
-    return sshd.effective(account.name, *connection)
 
 
 def _too_many_places(alike: tuple[Account, ...]) -> Finding:

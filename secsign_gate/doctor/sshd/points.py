@@ -51,6 +51,11 @@ def account_classes(accounts: Iterable[Account], lines: Iterable[Line]) -> list[
     return [tuple(one) for one in classes.values()]
 
 
+def speakable(alike: tuple[Account, ...]) -> str:
+    """Return the name of one of accounts that no Match tells apart: one that can be said to sshd, if there is one."""
+    return next((one.name for one in alike if one.name.isprintable() and "," not in one.name), alike[0].name)
+
+
 def _taken(account: Account, name: str, argument: str) -> bool:
     patterns = list(split_patterns(argument))
     if name == "user":
