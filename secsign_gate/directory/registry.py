@@ -6,6 +6,7 @@ both alike. `check_registry` finds those.
 """
 
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from secsign_gate.core.authorized_keys import KeyLine, KeyLineError, parse_key_line
@@ -56,27 +57,15 @@ def held_lines(path: str, account: str, blobs: frozenset[bytes]) -> tuple[HeldLi
     content = read_registry(path)
     found: dict[int, HeldLine] = {}
     for blob in blobs:
-        for number, line in lines_that_hold(b64encode(blob), content):
-            try:
-                parsed = parse_registry_line(line)
-            except UnusableLineError:
-                continue  # sshd's program says so in the log, `secsign-gate check` to whoever asks
-            if parsed is not None and account in parsed.accounts:
-                where = FoundLine(path.encode("utf-8", "surrogateescape"), number, parsed.key_line)
-                found[number] = HeldLine(parsed.secsign_id, where)
+        for number, line in _lines_about(account, b64encode(blob), content):
+            where = FoundLine(path.encode("utf-8", "surrogateescape"), number, line.key_line)
+            found[number] = HeldLine(line.secsign_id, where)
     return tuple(found[number] for number in sorted(found))
 
 
 def is_registered(path: str, account: str) -> bool:
     """Tell whether a line of the registry at `path` is about `account`. Raises ConfigError if it cannot be used."""
-    for _, line in lines_that_hold(account.encode("utf-8", "surrogateescape"), read_registry(path)):
-        try:
-            parsed = parse_registry_line(line)
-        except UnusableLineError:
-            continue
-        if parsed is not None and account in parsed.accounts:
-            return True
-    return False
+    return any(_lines_about(account, account.encode("utf-8", "surrogateescape"), read_registry(path)))
 
 
 def check_registry(path: str) -> Registry:
@@ -110,6 +99,17 @@ def check_registry(path: str) -> Registry:
     if problems:
         raise ConfigError(problems)
     return Registry(tuple(lines))
+
+
+def _lines_about(account: str, text: bytes, content: bytes) -> Iterator[tuple[int, RegistryLine]]:
+    """Yield the lines that `text` stands in and that are about `account`, each with its number."""
+    for number, line in lines_that_hold(text, content):
+        try:
+            parsed = parse_registry_line(line)
+        except UnusableLineError:
+            continue  # sshd's program says so in the log, `secsign-gate check` to whoever asks
+        if parsed is not None and account in parsed.accounts:
+            yield number, parsed
 
 
 def _key_line(line: RegistryLine) -> KeyLine:
