@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from secsign_gate.core.key_options import KeyLineError, KeyOptions, parse_key_options
 from secsign_gate.core.public_key import is_certificate_type, is_type_name, parse_public_key, same_type
+from secsign_gate.core.scanned_line import first_word
 from secsign_gate.core.ssh_encoding import EncodingError, SshReader
 
 __all__ = [
@@ -117,12 +118,7 @@ def cut_after_options(text: bytes) -> tuple[bytes, bytes]:
 
 def _key(text: bytes) -> tuple[str, bytes, bytes] | None:
     """Return type, blob and comment of a text that begins with a key, None if it does not."""
-    word, after = _cut_at_blank(text)
-    written, rest = _cut_at_blank(after.lstrip(_BLANKS))
+    word, after = first_word(text)
+    written, comment = first_word(after)
     blob = decode_key(word, written) if after else None
-    return None if blob is None else (word.decode("ascii"), blob, rest.lstrip(_BLANKS))
-
-
-def _cut_at_blank(text: bytes) -> tuple[bytes, bytes]:
-    end = min((at for at in (text.find(b" "), text.find(b"\t")) if at >= 0), default=len(text))
-    return text[:end], text[end:]
+    return None if blob is None else (word.decode("ascii"), blob, comment)

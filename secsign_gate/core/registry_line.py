@@ -9,7 +9,7 @@ sshd starts a program for each key that is offered (scanned_line.py).
 """
 
 from secsign_gate.core.account_name import check_account
-from secsign_gate.core.scanned_line import UnusableLineError
+from secsign_gate.core.scanned_line import UnusableLineError, first_word
 from secsign_gate.core.secsign_id import SecSignId, parse_secsign_id
 
 TYPE_CHECKING = False
@@ -43,8 +43,8 @@ def parse_registry_line(line: bytes) -> RegistryLine | None:
     text = line.removesuffix(b"\r").lstrip(_BLANKS)
     if not text or text.startswith(b"#"):
         return None
-    names, rest = _cut(text)
-    holder, key_line = _cut(rest)
+    names, rest = first_word(text)
+    holder, key_line = first_word(rest)
     if not key_line:
         raise UnusableLineError(f"the line has not the form {FORM}")
     accounts = _in_text(names).split(",")
@@ -72,12 +72,6 @@ def lines_that_hold(text: bytes, content: bytes) -> "Iterator[tuple[int, bytes]]
         counted = start
         yield number, content[start:end]
         at = content.find(text, end)
-
-
-def _cut(text: bytes) -> tuple[bytes, bytes]:
-    """Return the first word, and what follows the blanks behind it."""
-    end = min((at for at in (text.find(b" "), text.find(b"\t")) if at >= 0), default=len(text))
-    return text[:end], text[end:].lstrip(_BLANKS)
 
 
 def _in_text(word: bytes) -> str:

@@ -97,15 +97,16 @@ def scan_line(line: bytes, key_type: bytes, key_text: bytes) -> ScannedLine | No
     return scanned
 
 
-def _begins_with_key(text: bytes, key_type: bytes, key_text: bytes) -> bool:
-    word, after = _cut_at_blank(text)
-    written = _cut_at_blank(after.lstrip(_BLANKS))[0]
-    return _SIGNATURES.get(word, word) == key_type and written.translate(None, _READ_OVER) == key_text
-
-
-def _cut_at_blank(text: bytes) -> tuple[bytes, bytes]:
+def first_word(text: bytes) -> tuple[bytes, bytes]:
+    """Return `text` up to the first blank or tab, and what follows the blanks there."""
     end = min((at for at in (text.find(b" "), text.find(b"\t")) if at >= 0), default=len(text))
-    return text[:end], text[end:]
+    return text[:end], text[end:].lstrip(_BLANKS)
+
+
+def _begins_with_key(text: bytes, key_type: bytes, key_text: bytes) -> bool:
+    word, after = first_word(text)
+    written, _ = first_word(after)
+    return _SIGNATURES.get(word, word) == key_type and written.translate(None, _READ_OVER) == key_text
 
 
 def _end_of_options(text: bytes) -> int:
