@@ -70,7 +70,6 @@ class Channel:
         self.errors = b""
         self.replies: list[bool] = []
         self.exit_status: int | None = None
-        self.exit_signal = ""
         self.ended = False  # nothing more comes
         self.closed = False
         self._asked = 0
@@ -83,28 +82,22 @@ class Channel:
         return not self.closed and not self._carrier.is_alive()
 
     def request(self, name: str, payload: bytes = b"", *, reply: bool = True) -> int:
-        """Ask for something; return the number of its reply, for `reply_to`."""
+        """Ask for something; return the number of its reply, for `answered`."""
         self._carrier.send_packet(
             bytes([Message.REQUEST]) + uint32(self.theirs) + ssh_string(name.encode()) + bytes([reply]) + payload
         )
         self._asked += reply
         return self._asked - 1
 
-    def reply_to(self, asked: int, seconds: float) -> bool | None:
-        """Return the reply to a request, waiting for it; None if none comes."""
-        self.wait(lambda: len(self.replies) > asked, seconds)
-        return self.replies[asked] if len(self.replies) > asked else None
-
     def granted(self, name: str, payload: bytes, seconds: float) -> bool:
         """Ask for something, and return whether it was granted. Raises ProbeError if no reply comes."""
         return self.answered(self.request(name, payload), seconds)
 
     def answered(self, asked: int, seconds: float) -> bool:
-        """Return the reply to a request. Raises ProbeError if none comes."""
-        reply = self.reply_to(asked, seconds)
-        if reply is None:
+        """Return the reply to a request, waiting for it. Raises ProbeError if none comes."""
+        if not self.wait(lambda: len(self.replies) > asked, seconds):
             raise ProbeError("sshd gave no answer; look into its log")
-        return reply
+        return self.replies[asked]
 
     def send(self, data: bytes) -> None:
         """Send data; little enough for any window."""
@@ -155,7 +148,5 @@ class Channel:
         name, wants_reply = fields.string(), fields.boolean()
         if name == b"exit-status":
             self.exit_status = fields.uint32()
-        elif name == b"exit-signal":
-            self.exit_signal = fields.string().decode(errors="replace")
         if wants_reply:
             self._carrier.send_packet(bytes([Message.FAILURE]) + uint32(self.theirs))

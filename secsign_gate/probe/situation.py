@@ -140,13 +140,12 @@ class Situation:
         begin: Callable[[Channel, Marker], None],
         *,
         connection: Connection | None = None,
-        marker: Marker | None = None,
     ) -> Heard:
         """Open a session, let `begin` ask for something in it, and return what was first heard. Raises ProbeError."""
-        proof = marker or new_marker()
+        marker = new_marker()
         channel = self.session(connection)
-        begin(channel, proof)
-        heard = listen(channel, proof, self.wishes.session_seconds)
+        begin(channel, marker)
+        heard = listen(channel, marker, self.wishes.session_seconds)
         self.over(channel, heard, shared=connection is None)
         return heard
 
