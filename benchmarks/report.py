@@ -83,8 +83,14 @@ def text_of(name: str, section: Section, load: Load) -> str:
     if section.remarks:
         parts.append(section.remarks)
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    parts.append(f"`BENCH={name} make benchmark`, {day}; {section.rounds}; {load}")
+    parts.append(f"`BENCH={name} {_real_time()}make benchmark`, {day}; {section.rounds}; {load}")
     return "\n\n".join(parts)
+
+
+def _real_time() -> str:
+    """Return the `chrt` that this process was started by, empty for none: figures taken so are not those without."""
+    option = {os.SCHED_RR: "-r", os.SCHED_FIFO: "-f"}.get(os.sched_getscheduler(0))
+    return "" if option is None else f"chrt {option} {os.sched_getparam(0).sched_priority} "
 
 
 def conditions() -> str:
