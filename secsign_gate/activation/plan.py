@@ -124,9 +124,7 @@ def _require_name(name: str) -> None:
 
 def _asking(text: str, doors: Doors) -> str:
     """Have one ForceCommand line, the one for this way to ask, with this host's paths."""
-    for name, path in (("program", doors.prefix), ("configuration", doors.configuration), ("socket", doors.broker)):
-        if path and (not re.fullmatch(r"/[\w./@+-]*", path, re.ASCII)):
-            raise PlanError(f"the {name} {path!a} has a name that a shell would read otherwise; put it elsewhere")
+    require_paths(doors)
     if doors.broker:
         text = replaced(r"(?m)^ *ForceCommand .*\n", lambda _: "", text)
         text = replaced(
@@ -137,6 +135,13 @@ def _asking(text: str, doors: Doors) -> str:
             r"(?m)^( *ForceCommand .* --config )\S+$", lambda found: f"{found[1]}{doors.configuration}", text
         )
     return text.replace(f" {SHIPPED_PREFIX}/", f" {doors.prefix}/")
+
+
+def require_paths(doors: Doors) -> None:
+    """Raise PlanError for a path that would be several words, or another, on a line of sshd, PAM or a shell."""
+    for name, path in (("program", doors.prefix), ("configuration", doors.configuration), ("socket", doors.broker)):
+        if path and not re.fullmatch(r"/[\w./@+-]*", path, re.ASCII):
+            raise PlanError(f"the {name} {path!a} has a name that a shell would read otherwise; put it elsewhere")
 
 
 def replaced(pattern: str, replacement: Callable[[re.Match[str]], str], text: str) -> str:

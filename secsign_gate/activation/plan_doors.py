@@ -5,7 +5,16 @@ Their lines stand in sshd_config.d/ and examples/pam.d/ and nowhere else; whom t
 
 import re
 
-from secsign_gate.activation.plan import HEADER, SHIPPED_PREFIX, Doors, Gated, PlanError, match_line, replaced
+from secsign_gate.activation.plan import (
+    HEADER,
+    SHIPPED_PREFIX,
+    Doors,
+    Gated,
+    PlanError,
+    match_line,
+    replaced,
+    require_paths,
+)
 
 KEYS_DROP_IN = "01-secsign-gate-keys.conf"
 SHIPPED_KEYS = "01-secsign-gate-keys.conf.example"
@@ -20,6 +29,7 @@ def keys_text(shipped: str, gated: Gated, break_glass: tuple[str, ...], doors: D
 
     Raises PlanError as `plan.drop_in_text`.
     """
+    require_paths(doors)
     asks = f"--broker {doors.broker}" if doors.broker else f"--config {doors.configuration}"
     line = match_line(gated, break_glass)
     text = replaced(r"(?m)^Match .*$", lambda _: line, shipped)
@@ -50,6 +60,7 @@ def pam_text(present: str, shipped: str, gated: Gated, break_glass: tuple[str, .
     for names that it would read otherwise, and if `present` does not have the one line whose place ours take.
     """
     match_line(gated, break_glass)  # the same names are refused
+    require_paths(doors._replace(configuration=""))  # the line does not name it
     place = _PLACE.search(shipped)
     ours = [line for line in pam_example(shipped, doors).splitlines() if line and not line.startswith("#")]
     gates = [number for number, line in enumerate(ours) if _PROGRAM in line]

@@ -46,6 +46,25 @@ def test_keys_without_a_daemon() -> None:
 
 
 @pytest.mark.parametrize(
+    "doors",
+    [
+        Doors("/etc/x.toml", "/run/a b.sock", "/opt/secsign-gate"),
+        Doors("/etc/x.toml", "/run/a.sock", "/opt/secsign gate"),
+    ],
+)
+def test_a_path_that_sshd_or_pam_would_read_otherwise_is_refused(doors: Doors) -> None:
+    for make in (lambda: keys_text(KEYS, Gated("all"), (), doors), lambda: in_pam(Gated("all"), doors=doors)):
+        with pytest.raises(PlanError, match="put it elsewhere"):
+            make()
+
+
+@pytest.mark.parametrize("path", ["/etc/secsign gate/x.toml", "/etc/%u.toml"])
+def test_a_configuration_that_sshd_would_read_otherwise_is_refused(path: str) -> None:
+    with pytest.raises(PlanError, match="put it elsewhere"):
+        keys_text(KEYS, Gated("all"), (), Doors(path, "", "/opt/secsign-gate"))
+
+
+@pytest.mark.parametrize(
     ("gated", "break_glass", "past"),
     [
         (Gated("all"), (), []),
