@@ -76,15 +76,8 @@ def _files(account: Account, effective: Effective) -> tuple[list[str], list[str]
     return files, meaningless
 
 
-def asks_elsewhere(effective: Effective) -> bool:
-    """Tell whether sshd also takes keys that are in no file of the account's: from a command, or certificates."""
-    return any(effective.value(name) not in ("", "none") for name in ("authorizedkeyscommand", "trustedusercakeys"))
-
-
-def may_log_in(account: Account, effective: Effective) -> bool:
-    """Tell whether the account has anything to log in with, as far as that can be seen; if it cannot be seen, yes."""
-    if asks_elsewhere(effective):
-        return True
+def has_key_or_password(account: Account, effective: Effective) -> bool:
+    """Tell whether the account has something of its own to log in with; if that cannot be seen, yes."""
     found = keys_of(account, effective)
     if found.lines or found.unreadable:
         return True

@@ -8,7 +8,7 @@ from secsign_gate.core.login import Account
 from secsign_gate.directory.users_file import Users
 from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.keys import may_log_in
+from secsign_gate.doctor.keys import has_key_or_password
 from secsign_gate.doctor.orders import mapped_accounts, strangers
 
 _FIRST_WORDS = 40  # characters of a notification that phones show (protocol reference 5)
@@ -51,7 +51,7 @@ def _is_exempt(account: Account, settings: Settings) -> bool:
 def _without(one: AtSshd, users_file: str) -> Finding:
     name = one.account.name
     mend = f"add its line to {users_file}"
-    if not may_log_in(one.account, one.effective):
+    if not one.session.takes_keys_elsewhere and not has_key_or_password(one.account, one.effective):
         what = "an account behind the gate has no SecSign ID, and neither a key nor a password to log in with"
         return Finding(Status.NOTE, "", name, what)
     why = "its logins are refused, unless a network or a command exempts them"

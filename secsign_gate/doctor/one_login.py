@@ -18,7 +18,7 @@ from secsign_gate.doctor.accounts import account_named
 from secsign_gate.doctor.as_account import acting_as
 from secsign_gate.doctor.at_sshd import AtSshd
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.keys import KeysFound, asks_elsewhere
+from secsign_gate.doctor.keys import KeysFound
 from secsign_gate.doctor.orders import broken_by
 from secsign_gate.doctor.rehearsal import Described, rehearse
 from secsign_gate.doctor.shadow import shadow_entry
@@ -82,10 +82,10 @@ def examine_gate_before(one: AtSshd) -> Finding:
 
 def examine_keys(one: AtSshd, found: KeysFound, now: float) -> list[Finding]:
     """Tell which keys it can log in with, and which of them are restricted. `now` in seconds since 1970."""
-    name, effective = one.account.name, one.effective
+    name = one.account.name
     findings = [Finding(Status.WEAK, "", name, f"sshd passes over {place}") for place in found.unread[:_MOST]]
     findings += [Finding(Status.UNKNOWN, "", name, f"{place} cannot be read") for place in found.unreadable]
-    elsewhere = asks_elsewhere(effective)
+    elsewhere = one.session.takes_keys_elsewhere
     if not found.lines and not elsewhere:
         what = f"{name} has no key: sshd looks in {', '.join(found.files) or 'no file'}"
         findings.append(
