@@ -17,8 +17,8 @@ class ShadowEntry(NamedTuple):
 
     @property
     def takes_a_password(self) -> bool:
-        """Tell whether some password could be right: no hash begins with `!` or `*`."""
-        return not self.hash.startswith(("!", "*"))
+        """Tell whether some password could be right: no hash begins with `!` or `*`, and `x` alone is none."""
+        return not self.hash.startswith(("!", "*")) and self.hash != "x"
 
     @property
     def is_locked(self) -> bool:
@@ -34,14 +34,23 @@ def shadow_entry(name: str) -> ShadowEntry | None:
     return parse_shadow(_text()).get(name)
 
 
+def with_password() -> frozenset[str]:
+    """Return the accounts that take a password, as far as shadow(5) may be read."""
+    try:
+        entries = parse_shadow(_FILE.read_text("utf-8", "surrogateescape"))
+    except OSError:
+        return frozenset()
+    return frozenset(name for name, entry in entries.items() if entry.takes_a_password)
+
+
 @cache
 def parse_shadow(text: str) -> dict[str, ShadowEntry]:
-    """Return the lines by their accounts; what is no line is passed over."""
+    """Return the lines by their accounts; what is no line is passed over, and what a line lacks is empty."""
     entries: dict[str, ShadowEntry] = {}
     for line in text.splitlines():
         fields = line.split(":")
-        if len(fields) > _EXPIRES:
-            days = fields[_EXPIRES]
+        if len(fields) > _HASH:
+            days = fields[_EXPIRES] if len(fields) > _EXPIRES else ""
             ends = int(days) * _DAY if days.isascii() and days.isdecimal() and len(days) < 9 else None  # noqa: PLR2004
             entries.setdefault(fields[0], ShadowEntry(fields[_HASH], ends))
     return entries

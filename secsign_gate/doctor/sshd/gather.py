@@ -12,6 +12,7 @@ from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.shadow import with_password
 from secsign_gate.doctor.sshd.host import host_facts
 from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, connections, lines_about, speakable
 from secsign_gate.doctor.sshd.session import NO_PROGRAM, NO_SHELLS, Connection, Host, Session
@@ -22,7 +23,6 @@ from secsign_gate.sshd.program import Sshd, SshdError
 
 MOST_QUESTIONS = 500  # to sshd, each of some ten milliseconds
 _KEYS_ELSEWHERE = ("authorizedkeyscommand", "trustedusercakeys")
-_SHADOW = Path("/etc/shadow")
 _NSSWITCH = Path("/etc/nsswitch.conf")
 _LISTED = frozenset({"files", "compat", "db", "systemd", "altfiles", "extrausers"})
 _NOBODY, _NO_UID = "secsign-gate-doctor-asks", 4294967294  # who stands for those whom nobody lists
@@ -77,11 +77,11 @@ def accounts_without_shells(lines: Iterable[Line]) -> list[Account]:
 def without_key(accounts: Iterable[Account], lines: Iterable[Line]) -> frozenset[str]:
     """Return the names of those that have neither a password nor a key, at home or where AuthorizedKeysFile says."""
     patterns = [word for line in lines if line.keyword == "authorizedkeysfile" for word in line.arguments]
-    with_password = _with_password()
+    unlocked = with_password()
     return frozenset(
         account.name
         for account in accounts
-        if account.name not in with_password
+        if account.name not in unlocked
         and not Path(account.home, ".ssh").is_dir()
         and not any(_is_there(pattern, account) for pattern in patterns)
     )
@@ -92,15 +92,6 @@ def _is_there(pattern: str, account: Account) -> bool:
         path = expand_pattern(pattern, account)
         return path is not None and Path(path).exists()
     return True  # a doubt hides nothing
-
-
-def _with_password() -> frozenset[str]:
-    """Return the accounts with a password that is not locked, as far as shadow(5) may be read."""
-    try:
-        lines = [line.split(":") for line in _SHADOW.read_text("utf-8", "surrogateescape").split("\n")]
-    except OSError:
-        return frozenset()
-    return frozenset(words[0] for words in lines if len(words) > 1 and words[1][:1] not in ("!", "*", "x"))
 
 
 def unlisted(sshd: Sshd) -> list[Finding]:
