@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gate import let_in_as_root
 from ssh_client import SshClient
 from sshd import SSHD, Sshd
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "/opt/secsign-gate/bin/secsign-gate"
 CONFIRM = f"{PROGRAM} confirm"
-ROOTS = Path("/root/.ssh/authorized_keys")
 
 
 class ActivationHost:
@@ -36,8 +36,7 @@ class ActivationHost:
         self.sshd.start()
         self.root = SshClient(folder / "root")
         self.root.knows("host", self.sshd.address, self.sshd.port)
-        ROOTS.parent.mkdir(mode=0o700, exist_ok=True)
-        ROOTS.write_text(self.root.public_key + "\n")
+        let_in_as_root(self.root.public_key)
         self.drop_in = self.sshd.folder / "sshd_config.d/00-secsign-gate.conf"
         self.journal = Journal()
 
@@ -70,7 +69,6 @@ class ActivationHost:
         self.root.close()
         forget_changes()
         self.sshd.stop()
-        ROOTS.unlink(missing_ok=True)
 
 
 def forget_changes() -> None:

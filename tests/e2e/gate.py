@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 CONFIGURATION = Path("/etc/secsign-gate")
 SKEL = Path("/etc/skel")
+ROOTS_KEYS = Path("/root/.ssh/authorized_keys")
 PIN_ACCOUNT = "gate:a-throw-away-secret"
 
 
@@ -307,6 +308,12 @@ def empty(folder: Path) -> None:
     folder.chmod(0o755)
 
 
+def let_in_as_root(line: str) -> None:
+    """Make this the one line of root's authorized_keys, until the next test finds it gone or this is called again."""
+    ROOTS_KEYS.parent.mkdir(mode=0o700, exist_ok=True)
+    ROOTS_KEYS.write_text(f"{line}\n")
+
+
 def forget_logins() -> None:
     """Take away what earlier logins, and tests that played them, have left of what sshd says to ExposeAuthInfo."""
     for path in Path("/tmp").glob("sshauth.*"):
@@ -316,7 +323,7 @@ def forget_logins() -> None:
 def fresh_homes() -> None:
     """Give everybody the home of a first login; root has one in which no key is let in."""
     if os.geteuid() == 0:
-        shutil.rmtree("/root/.ssh", ignore_errors=True)
+        shutil.rmtree(ROOTS_KEYS.parent, ignore_errors=True)
     for account in ACCOUNTS:
         home = Path("/home") / account.name
         if home.exists():  # a private host made without root has alice only

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from secsign_gate.probe.outcome import Outcome
 
-ROOTS_KEYS = Path("/root/.ssh/authorized_keys")
-
 
 def no_passphrase(prompt: str) -> str:
     raise AssertionError(prompt)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from activation_host import CONFIRM, PROGRAM, ROOTS, forget_changes
+from activation_host import CONFIRM, PROGRAM, forget_changes
 from booted import SYSTEMD, Booted, CannotBootError
+from gate import let_in_as_root
 from ssh_client import SshClient
 from sshd import Sshd
 from stranger import until
@@ -127,8 +128,7 @@ def test_where_systemd_starts_an_sshd_for_each_connection(sshd: Sshd, tmp_path: 
     """No sshd listens (ssh.socket): each reads the files as they are, and a login by one of them confirms."""
     root = SshClient(tmp_path / "root")
     root.knows("host", "127.0.0.1", 2222)
-    ROOTS.parent.mkdir(mode=0o700, exist_ok=True)
-    ROOTS.write_text(f"{root.public_key}\n")
+    let_in_as_root(root.public_key)
     try:
         with booted() as host:
             host.run("mkdir", "-p", "/run/sshd")
@@ -146,7 +146,6 @@ def test_where_systemd_starts_an_sshd_for_each_connection(sshd: Sshd, tmp_path: 
         pytest.skip(str(error))
     finally:
         root.close()
-        ROOTS.unlink()
 
 
 def test_what_is_not_confirmed_is_undone_at_the_next_boot_before_sshd(sshd: Sshd) -> None:

@@ -12,8 +12,9 @@ import drop_in
 import pytest
 import registered
 import sshd as running_sshd
+from gate import ROOTS_KEYS, let_in_as_root
 from open_ways import GATE, NOT_EXEC
-from probing import ROOTS_KEYS, outcomes, wishes_of
+from probing import outcomes, wishes_of
 
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.sshd.part import sshd_findings
@@ -146,8 +147,7 @@ def test_a_command_that_only_names_the_door_for_keys_is_not_it(tmp_path: Path) -
 
 def test_a_tunnel_is_open_to_keys_that_are_handed_out_with_restrict(gate: Gate, tmp_path: Path) -> None:
     person = gate.user("alice")
-    ROOTS_KEYS.parent.mkdir(mode=0o700, exist_ok=True)
-    ROOTS_KEYS.write_text(f'restrict,command="false" {person.client.public_key}\n')
+    let_in_as_root(f'restrict,command="false" {person.client.public_key}')
     door = registered.EXAMPLE.replace("Match User deploy", "Match all")
     more = {"01-keys.conf": f"{door}\n AuthenticationMethods publickey\n DisableForwarding yes\n PermitTunnel yes\n"}
     with running_sshd.Sshd(tmp_path / "keys", {"10.conf": "PermitTunnel yes\nDisableForwarding yes\n"}) as server:

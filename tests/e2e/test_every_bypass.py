@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import sshd as running_sshd
 from accounts import PASSWORD
-from gate import CONFIGURATION, Gate
+from gate import CONFIGURATION, Gate, let_in_as_root
 from open_ways import FROM, GATE, KEYS_ONLY, OPENED
 from running_broker import PROGRAM, RunningBroker
 from ssh_client import make_key
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from system_log import SystemLog
 
 SSHRC = Path("/etc/ssh/sshrc")
-OF_ROOT = Path("/root/.ssh")
 NUMBER = 9000  # of this file's SecSign IDs: no other test's
 SERVED = "UnusedConnectionTimeout 10m"
 NOT_WHAT_IS_MEANT = "exit status 78"  # a gate that is set up wrong holds everything
@@ -100,10 +99,8 @@ def host(
         gate.add_to_users_file(f"{account} {gate.id_of(account)}")
     client = made_client(gate, folder)
     gate.configure(sshd={"trusted_user_ca_keys": [str(client.authority)]})
-    OF_ROOT.mkdir(mode=0o700)
-    shutil.copy(client.key.with_suffix(".pub"), OF_ROOT / "authorized_keys")
+    let_in_as_root(client.key.with_suffix(".pub").read_text().rstrip())
     yield Host(folder, client)
-    shutil.rmtree(OF_ROOT)
     gate.close()
 
 

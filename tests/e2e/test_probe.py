@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import drop_in
 import pytest
 from accounts import PASSWORD
-from probing import ROOTS_KEYS, certify, closing, line_of, no_passphrase, outcomes, wishes_of
+from gate import let_in_as_root
+from probing import certify, closing, line_of, no_passphrase, outcomes, wishes_of
 from running_broker import SOCKET, RunningBroker
 from sshd import Sshd
 
@@ -111,8 +112,7 @@ FOUND_ELSEWHERE = {"global-requests", "two-terminals"}  # no sshd grants these: 
 def open_doors(gate: Gate, person: Person) -> None:
     """Let the person's key open bob's and root's accounts too."""
     gate.user("bob").write(".ssh/authorized_keys", f"{person.client.public_key}\n")
-    ROOTS_KEYS.parent.mkdir(mode=0o700, exist_ok=True)
-    ROOTS_KEYS.write_text(f"{person.client.public_key}\n")
+    let_in_as_root(person.client.public_key)
 
 
 @pytest.fixture
@@ -138,7 +138,6 @@ def on_the_host() -> Iterator[None]:
     yield
     for path in texts:
         path.unlink()
-    shutil.rmtree(ROOTS_KEYS.parent, ignore_errors=True)
     shutil.rmtree("/tmp/asked", ignore_errors=True)
 
 
