@@ -22,10 +22,10 @@ from secsign_gate.doctor.keys import KeysFound
 from secsign_gate.doctor.orders import broken_by
 from secsign_gate.doctor.rehearsal import Described, rehearse
 from secsign_gate.doctor.shadow import shadow_entry
+from secsign_gate.doctor.sshd.rules.gate import STARTS_NO_GATE
 from secsign_gate.errors import ConfigError, GateError
 
 _MOST = 5  # keys told one by one
-_NEVER_A_COMMAND = frozenset({"nologin", "false", "git-shell", "rbash"})  # shells that do not start the gate
 
 
 class NoSuchAccountError(GateError):
@@ -51,7 +51,7 @@ def examine_account(account: Account) -> list[Finding]:
         findings = [
             _broken(account, what, "sshd refuses the login", "correct it", f"usermod --shell /bin/bash {account.name}")
         ]
-    elif shell.rpartition("/")[2] in _NEVER_A_COMMAND:
+    elif shell.rpartition("/")[2] in STARTS_NO_GATE:
         what = f"the login shell {shell} of {account.name} does not start the gate"
         findings = [_broken(account, what, "sshd starts the gate by that shell", "exempt the account in sshd_config")]
     if not os.path.isdir(account.home):  # noqa: PTH112 - a home may be any text

@@ -12,7 +12,7 @@ GATE_LINE = (
     " --config /etc/secsign-gate/secsign-gate.toml"
 )
 # The last ones are restricted shells: they know no exec, and run nothing by its path.
-_STARTS_NO_GATE = NO_SHELLS | {"git-shell", "rssh", "scponly", "rbash", "rksh", "rksh93", "rzsh"}
+STARTS_NO_GATE = NO_SHELLS | {"git-shell", "rssh", "scponly", "rbash", "rksh", "rksh93", "rzsh"}
 _WHERE = "write it below Match all in 00-secsign-gate.conf"
 
 
@@ -163,7 +163,7 @@ def _second_line(session: Session) -> Iterator[Hole]:
 
 
 def _no_shell(session: Session) -> Iterator[Hole]:
-    if session.gate is not None and session.shell in _STARTS_NO_GATE:
+    if session.gate is not None and session.shell in STARTS_NO_GATE:
         what = f"the login shell {session.account.shell} does not start the gate, so the account is shut"
         mend = "that is safe; give it a shell if somebody is to log in"
         yield Hole(Status.NOTE, what, mend, why="sshd starts the gate through the login shell")
