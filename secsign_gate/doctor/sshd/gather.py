@@ -16,7 +16,7 @@ from secsign_gate.doctor.shadow import with_password
 from secsign_gate.doctor.sshd.host import host_facts
 from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, connections, lines_about, speakable
 from secsign_gate.doctor.sshd.session import NO_PROGRAM, NO_SHELLS, Connection, Host, Session
-from secsign_gate.sshd.config_files import read_config
+from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.program import Sshd, SshdError
@@ -120,9 +120,11 @@ def _passwd_services() -> list[str]:
     return []
 
 
-def ask(sshd: Sshd, accounts: list[Account], settings: SshdSettings | None) -> Answers:
-    """Ask sshd about each account on each connection that matters. Raises SshdError if sshd answers nothing at all."""
-    configuration = read_config(sshd.configuration)
+def ask(sshd: Sshd, configuration: Configuration, accounts: list[Account], settings: SshdSettings | None) -> Answers:
+    """Ask sshd, which reads `configuration`, about each account on each connection that matters.
+
+    Raises SshdError if sshd answers nothing at all.
+    """
     general = sshd.settings()
     # `listenaddress` has every port, also one that is written behind an address
     ends = (value.rpartition(":")[2] for value in general.values("listenaddress"))

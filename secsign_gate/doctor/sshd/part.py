@@ -42,7 +42,7 @@ def sshd_findings(
         chosen, missing = chosen_accounts(accounts, groups, files.configuration.lines)
         if not accounts and not groups:
             missing += unlisted(sshd)
-        answers = ask(sshd, chosen, settings)
+        answers = ask(sshd, files.configuration, chosen, settings)
     except SshdError as error:
         return worst_first([_unusable(str(error)), *whole])
     judged = judge(answers.sessions) if answers.sessions else []

@@ -68,8 +68,9 @@ def _fault_of(listener: Listener) -> str:
         return ""
     try:
         sshd = sshd_of(listener)
-        accounts, _ = chosen_accounts((), (), read_config(sshd.configuration).lines)
-        answers = ask(sshd, accounts, None)
+        configuration = read_config(sshd.configuration)
+        accounts, _ = chosen_accounts((), (), configuration.lines)
+        answers = ask(sshd, configuration, accounts, None)
     except SshdError as error:
         return str(error)
     judged = judge(answers.sessions) if answers.sessions else []
