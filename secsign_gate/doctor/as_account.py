@@ -9,10 +9,10 @@ from contextlib import contextmanager
 def acting_as(name: str, uid: int, gid: int) -> Iterator[None]:
     """Do what comes with the effective uid, gid and groups of an account; root again afterwards. Raises OSError."""
     groups = os.getgroups()
-    os.initgroups(name, gid)
-    os.setegid(gid)
-    os.seteuid(uid)
     try:
+        os.initgroups(name, gid)
+        os.setegid(gid)
+        os.seteuid(uid)
         yield
     finally:
         os.seteuid(0)
