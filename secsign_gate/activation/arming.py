@@ -6,7 +6,6 @@ it is known that one is there.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from secsign_gate.activation.change import KeptFile
 from secsign_gate.activation.checkpoint import CheckpointError, put_back, sync_directory, write_file
+from secsign_gate.activation.command import ENVIRONMENT, ran
 from secsign_gate.activation.journal import Journal, held
 from secsign_gate.errors import GateError
 
@@ -24,7 +24,6 @@ UNITS = "/etc/systemd/system"
 _WANTED_BY = "sysinit.target.wants"
 _SECONDS = 20.0
 _LOOK_EVERY = 0.02
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class ArmingError(GateError):
@@ -81,7 +80,7 @@ def disarm_boot(*, reload: bool = True) -> None:
     with suppress(OSError, CheckpointError):
         put_back(KeptFile(str(unit), None))
     if reload and systemd_runs():
-        _systemctl("daemon-reload")
+        ran("systemctl", "--quiet", "daemon-reload")
 
 
 def _arm_boot(text: str) -> None:
@@ -94,60 +93,37 @@ def _arm_boot(text: str) -> None:
         link.symlink_to(f"../{BOOT_UNIT}")
     for path in (link, link.parent):
         sync_directory(str(path))
-    _systemctl("daemon-reload")
+    ran("systemctl", "--quiet", "daemon-reload")
 
 
 def _start_as_service(journal: Journal) -> str:
     """Start the watcher as a service; return its name, empty if systemd does not want to."""
-    program = shutil.which("systemd-run", path=_ENVIRONMENT["PATH"])
-    if program is None:
-        return ""
     unit = f"{WATCHER}-{os.getpid()}.service"  # an earlier one may be about to end
     options = ["--quiet", "--collect", f"--unit={unit}", "--description=Undoes a change to sshd that nobody confirms"]
     options += [f"--property={one}" for one in ("Restart=on-failure", "RestartSec=100ms", "StartLimitIntervalSec=0")]
     options += ["--property=TimeoutStopSec=2s"]  # it does not listen to SIGTERM, and the host may be going down
-    ran = subprocess.run(
-        [program, *options, "--", *_watch(journal)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=_ENVIRONMENT,
-        timeout=_SECONDS,
-        check=False,
-    )
-    return unit if ran.returncode == 0 else ""
+    started = ran("systemd-run", *options, "--", *_watch(journal))
+    return unit if started.returncode == 0 else ""
 
 
 def _start_detached(journal: Journal) -> str:
     """Start the watcher as a process that has left the session, its terminal and its signals."""
-    ran = subprocess.run(
-        [*_watch(journal), "--detach"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=_ENVIRONMENT,
-        cwd="/",
-        start_new_session=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    if ran.returncode:
-        raise ArmingError("the process that would undo the change cannot be started; nothing was changed")
+    try:
+        subprocess.run(
+            [*_watch(journal), "--detach"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+            timeout=_SECONDS,
+            check=True,
+        )
+    except subprocess.SubprocessError:  # it failed, or takes too long
+        raise ArmingError("the process that would undo the change cannot be started; nothing was changed") from None
     return "a process of its own"
 
 
 def _watch(journal: Journal) -> list[str]:
     return [sys.executable, "-I", "-m", "secsign_gate.activation.watch", journal.folder]
-
-
-def _systemctl(*words: str) -> None:
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(
-            ["/usr/bin/env", "systemctl", "--quiet", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            timeout=_SECONDS,
-            check=False,
-        )

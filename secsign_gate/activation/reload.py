@@ -7,12 +7,12 @@ own and go on. A configuration that it does not take would be its end, so `sshd 
 import os
 import select
 import signal
-import subprocess
 import time
 from contextlib import suppress
 
 from secsign_gate.activation.arming import systemd_runs
 from secsign_gate.activation.change import Listener, Server
+from secsign_gate.activation.command import ran
 from secsign_gate.activation.process import image_of, unit_of
 from secsign_gate.activation.server import listeners_of
 from secsign_gate.errors import GateError
@@ -21,7 +21,6 @@ from secsign_gate.sshd.running import listeners
 
 _SECONDS = 30.0  # for a host that is busy; a listener that is well takes some milliseconds
 _LOOK_EVERY = 0.02
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class ReloadError(GateError):
@@ -50,11 +49,11 @@ def start_again(sshd: Sshd, server: Server) -> None:
     by_hand = (sshd.executable, "-f", sshd.configuration, *sshd.options)
     units = sorted({listener.unit for listener in server.listeners if listener.unit})
     if units:
-        started = _ran("systemctl", "start", *units)
+        started = ran("systemctl", "start", *units)
     elif systemd_runs():  # what the watcher's own service starts would be ended with that
-        started = _ran("systemd-run", "--quiet", "--collect", "--property=KillMode=process", "--", *by_hand, "-D")
+        started = ran("systemd-run", "--quiet", "--collect", "--property=KillMode=process", "--", *by_hand, "-D")
     else:
-        started = _ran(*by_hand)
+        started = ran(*by_hand)
     until = time.monotonic() + _SECONDS
     while not started.returncode and not listeners_of(server.configuration):
         if time.monotonic() > until:
@@ -74,7 +73,7 @@ def _reload(listener: Listener) -> str:
         before = image_of(pid)
         unit = _reloadable_unit(pid)
         if unit:
-            told = _ran("systemctl", "reload", unit)
+            told = ran("systemctl", "reload", unit)
             if told.returncode:
                 raise ReloadError(f"`systemctl reload {unit}` failed ({told.stdout.strip()}); see `systemctl status`")
         else:
@@ -92,7 +91,7 @@ def _reloadable_unit(pid: int) -> str:
     unit = unit_of(pid)
     if not unit:
         return ""
-    shown = _ran("systemctl", "show", "--property=MainPID", "--property=CanReload", unit).stdout.split()
+    shown = ran("systemctl", "show", "--property=MainPID", "--property=CanReload", unit).stdout.split()
     return unit if f"MainPID={pid}" in shown and "CanReload=yes" in shown else ""
 
 
@@ -107,20 +106,3 @@ def _wait_for_another_image(pid: int, descriptor: int, before: tuple[str, ...]) 
                 return
         time.sleep(_LOOK_EVERY)
     raise ReloadError(f"sshd {pid} does not read its configuration again, {_SECONDS:.0f} s after it was told to")
-
-
-def _ran(*command: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="backslashreplace",
-            env=_ENVIRONMENT,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return subprocess.CompletedProcess(command, 1, f"{command[0]} cannot be run, or does not end")
