@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
+    from secsign_gate.ask import WireMessage
+
     Interrupts = tuple[int, list[int]]  # a descriptor that is readable once one came, and which signals are noted
 
 # Seconds within which a daemon says something: two for the proof, three for the record, and one more.
@@ -37,7 +39,7 @@ def _note(_number: int, _frame: object) -> None:
     """Do nothing: the wake-up descriptor has got its byte."""
 
 
-def environ_block() -> list[bytes]:
+def environ_bytes() -> bytes:
     """Return the environment as it was handed to this process; CPython has added to the one that it shows."""
     pieces = []
     descriptor = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
@@ -46,7 +48,12 @@ def environ_block() -> list[bytes]:
             pieces.append(piece)
     finally:
         posix.close(descriptor)
-    block = b"".join(pieces)
+    return b"".join(pieces)
+
+
+def environ_block() -> list[bytes]:
+    """Return the environment that sshd has made, entry by entry."""
+    block = environ_bytes()
     environ = [entry for entry in block.split(b"\0") if entry]
     if block.isascii():
         return environ
@@ -117,7 +124,7 @@ def _auth_info(path: bytes | None) -> tuple[bytes, int, str]:
     return content, min(int(status.st_mtime), int(time())), ""
 
 
-def ask(stream: "_socket.socket", question: Ask, seconds: float) -> None:
+def ask(stream: "_socket.socket", question: "WireMessage", seconds: float) -> None:
     """Send the question, within so many seconds. Raises WireError."""
     frame = question.encode()
     stream.settimeout(seconds)

@@ -23,6 +23,7 @@ from select import POLLIN, poll
 from time import monotonic
 
 from secsign_gate.doors import given_options, knock
+from secsign_gate.doors.claim import ask, environ_bytes
 from secsign_gate.errors import BrokerUnavailable, ClaimError, ConfigError, Problem, WireError
 from secsign_gate.wire import Answer, AskForPam, Left, Progress
 
@@ -72,11 +73,7 @@ def _answer() -> Answer:
     if not question.ssh_connection:
         heard_at_once |= caller.sits_at(question.terminal)
     stream = knock(line.broker)
-    stream.settimeout(_FIRST_WORD)
-    try:
-        stream.sendall(question.encode())
-    except OSError:
-        pass  # it may have said why before it closed
+    ask(stream, question, _FIRST_WORD)
     return _heard(stream, caller, line.seconds, heard_at_once=heard_at_once)
 
 
@@ -158,15 +155,8 @@ def _environment() -> dict[bytes, bytes]:
     It takes over PAM's environment, which a module may have filled from a file of the user's (pam_env), and puts its
     own behind that. A name that stands there twice has two authors, and neither is to be believed.
     """
-    pieces = []
-    descriptor = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        while piece := posix.read(descriptor, 65536):
-            pieces.append(piece)
-    finally:
-        posix.close(descriptor)
     facts: dict[bytes, bytes] = {}
-    for entry in b"".join(pieces).split(b"\0"):
+    for entry in environ_bytes().split(b"\0"):
         name, _, value = entry.partition(b"=")
         if name in _NAMES:
             if name in facts:
