@@ -61,7 +61,7 @@ class FrameStream:
 
     def _taken(self) -> bytes | None:
         end = self._end()
-        if len(self._received) < end or end == HEADER:
+        if len(self._received) < end:
             return None
         frame = bytes(self._received[HEADER:end])
         del self._received[:end]
