@@ -12,14 +12,12 @@ class Bypass(NamedTuple):
 
     `name` is for machines, `title` for people. `way` is a sentence: what somebody does, and what it gives. `closed_by`
     are the directives of sshd_config.d/00-secsign-gate.conf that close it, each as it stands there, or as it begins.
-    `planted`: it needs a file that an earlier session, or something else that may write to the home, has left there.
     """
 
     name: str
     title: str
     way: str
     closed_by: tuple[str, ...]
-    planted: bool = False
 
 
 _GATE = "ForceCommand exec"
@@ -103,14 +101,12 @@ BYPASSES = (
         "~/.ssh/rc",
         'sshd runs ~/.ssh/rc before a command="…" of a key; only a ForceCommand of sshd\'s own keeps it from that.',
         (_GATE,),
-        planted=True,
     ),
     Bypass(
         "system-rc",
         "/etc/ssh/sshrc",
         "sshd runs /etc/ssh/sshrc as the user before the gate; what it runs or reads from the home runs unapproved.",
         (_HOME,),
-        planted=True,
     ),
     Bypass(
         "client-environment",
@@ -129,21 +125,18 @@ BYPASSES = (
         '~/.ssh/environment and environment="…"',
         "With PermitUserEnvironment the user's own file, or a key's option, sets LD_PRELOAD, PATH or BASH_ENV.",
         ("PermitUserEnvironment no",),
-        planted=True,
     ),
     Bypass(
         "pam-environment",
         "~/.pam_environment",
         "pam_env with user_readenv=1 reads it, and LD_PRELOAD in it runs code in the shell that starts the gate.",
         (_HOME,),
-        planted=True,
     ),
     Bypass(
         "shell-startup-files",
         "start-up files of the login shell",
         "sshd starts the gate as `$SHELL -c`; ~/.bashrc, ~/.zshenv, ~/.tcshrc or config.fish run first, and may exec.",
         (_HOME,),
-        planted=True,
     ),
     Bypass(
         "gate-tampering",
