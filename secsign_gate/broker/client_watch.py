@@ -21,11 +21,8 @@ LOOK_SECONDS = 1.0
 @asynccontextmanager
 async def client_watched(case: Case, door: Door, world: World) -> AsyncIterator[None]:
     """Treat a PAM door as one that has left once its client has, or its time is over. Other doors look themselves."""
-    if case.pam is None:
-        yield
-        return
     watching = asyncio.create_task(_watch(case, door, world))
-    over = asyncio.get_running_loop().call_later(case.pam.seconds, door.give_up, Reason.NO_ANSWER)
+    over = asyncio.get_running_loop().call_later(case.deadline - world.clock(), door.give_up, Reason.NO_ANSWER)
     try:
         yield
     finally:
