@@ -12,7 +12,7 @@ from secsign_gate.activation.server import listeners_of, require_root
 from secsign_gate.activation.session import ANEW, connection_of, why_no_proof
 from secsign_gate.activation.shipped import boot_unit
 from secsign_gate.activation.steps import Steps, no_steps
-from secsign_gate.activation.undo import Reload, told, undo
+from secsign_gate.activation.undo import Reload, told, undo, undo_what_is_due
 from secsign_gate.errors import GateError
 from secsign_gate.sshd.running import listeners
 
@@ -28,11 +28,10 @@ def confirm(journal: Journal, *, at_the_console: bool = False, at_step: Steps = 
     """
     require_root()
     with journal.locked():
-        change = journal.read()
-        why = why_due(change, now())
-        if change is not None and why:
-            undo(journal, undoing(change, why))
+        why = undo_what_is_due(journal)
+        if why:
             raise ConfirmError(f"it is too late, for {why}; everything is as it was before, so `enable` comes first")
+        change = journal.read()
         if change is None or change.phase is not Phase.WAITING or change.in_force is None:
             already = "it is confirmed already" if change is not None else "`secsign-gate enable` comes first"
             raise ConfirmError(f"no change waits to be confirmed: {already}")

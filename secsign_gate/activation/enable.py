@@ -15,7 +15,6 @@ from secsign_gate.activation.change import (
     digest,
     put_in_force,
     undoing,
-    why_due,
 )
 from secsign_gate.activation.checkpoint import put_back, write_file
 from secsign_gate.activation.journal import Journal, now
@@ -25,7 +24,7 @@ from secsign_gate.activation.server import require_root
 from secsign_gate.activation.shipped import boot_unit
 from secsign_gate.activation.steps import Steps, no_steps
 from secsign_gate.activation.trial import Trial, examine_sshd
-from secsign_gate.activation.undo import told, undo
+from secsign_gate.activation.undo import told, undo, undo_what_is_due
 from secsign_gate.errors import GateError
 
 _TO_WORK = 300.0  # seconds that the command itself may take before the watcher ends it; people are not waited for then
@@ -51,7 +50,9 @@ def enable_gate(  # noqa: PLR0913 - what to do, where, how to try it, and three 
     """
     require_root()
     with journal.locked():
-        _finish_what_was_begun(journal, say)
+        why = undo_what_is_due(journal)
+        if why:
+            say(f"an earlier change was undone first: {why}")
         planned = plan_change(request, journal)
         if not planned.diff or not agree(planned):
             return None
@@ -138,11 +139,3 @@ def _forget(journal: Journal, change: Change) -> None:
         journal.remove()
     else:
         journal.write(change.previous)
-
-
-def _finish_what_was_begun(journal: Journal, say: Callable[[str], None]) -> None:
-    change = journal.read()
-    why = why_due(change, now())
-    if change is not None and why:
-        undo(journal, undoing(change, why))
-        say(f"an earlier change was undone first: {why}")

@@ -118,25 +118,28 @@ def _have_it_read(sshd: Sshd, server: Server, *, start: bool) -> None:
         start_again(sshd, server)
 
 
-def undo_what_is_due(journal: Journal, *, at_boot: bool = False, wait: bool = False) -> str:
+def undo_what_is_due(journal: Journal, reload: Reload = Reload.TELL_OR_START) -> str:
     """Undo a change that is to be undone by now; return why, a sentence, or nothing if there was none.
 
-    Does nothing while another process works on the change, unless `wait` says that this is an error. Raises GateError.
+    The caller holds the journal's lock. Raises JournalError, and what undo() raises.
     """
+    change = journal.read()
+    why = why_due(change, now())
+    if change is None or not why:
+        return ""
+    undo(journal, undoing(change, why), reload=reload)
+    told(f"undone: {why}")
+    return why
+
+
+def undo_in_passing(journal: Journal) -> str:
+    """Do the same for a command that has nothing to do with it: nothing while another process works on the change."""
     if not journal.exists():
         return ""
     try:
         with journal.locked():
-            change = journal.read()
-            why = why_due(change, now(), at_boot=at_boot)
-            if change is None or not why:
-                return ""
-            undo(journal, undoing(change, why), reload=Reload.NOT if at_boot else Reload.TELL)
-            told(f"undone: {why}")
-            return why
+            return undo_what_is_due(journal, Reload.TELL)
     except BusyError:
-        if wait:
-            raise
         return ""
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from secsign_gate.activation.arming import disarm_boot
-from secsign_gate.activation.change import Change, Phase, undoing, why_due
+from secsign_gate.activation.change import Change, Phase, why_due
 from secsign_gate.activation.change_json import JournalError
 from secsign_gate.activation.checkpoint import is_as_written
 from secsign_gate.activation.journal import BusyError, Journal, held, now
 from secsign_gate.activation.process import seconds_since_boot, start_time
-from secsign_gate.activation.undo import told, undo
+from secsign_gate.activation.undo import told, undo_what_is_due
 from secsign_gate.errors import GateError
 
 _LOOK_EVERY = 0.2
@@ -82,12 +82,8 @@ def _looked(journal: Journal, change: Change | None) -> bool:
         return False
     try:
         with journal.locked():
+            undo_what_is_due(journal)
             change = journal.read()
-            why = why_due(change, now())
-            if change is not None and why:
-                undo(journal, undoing(change, why))
-                told(f"undone: {why}")
-                change = journal.read()
             if change is None or change.phase is Phase.CONFIRMED:
                 disarm_boot()  # nobody arms it for another change now
                 return True

@@ -149,10 +149,10 @@ def _undo_what_is_due() -> None:
 
     if not Journal().exists():
         return
-    from secsign_gate.activation.undo import undo_what_is_due  # noqa: PLC0415 - as above
+    from secsign_gate.activation.undo import undo_in_passing  # noqa: PLC0415 - as above
 
     try:
-        why = undo_what_is_due(Journal())
+        why = undo_in_passing(Journal())
     except GateError as error:  # the command that was called has nothing to do with it
         click.echo(f"secsign-gate: a change to sshd could not be undone: {error}", err=True)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import syslog
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from stranger import until
 from secsign_gate.activation import arming
 from secsign_gate.activation.arming import watcher_is_there
 from secsign_gate.activation.change import Phase
-from secsign_gate.activation.confirm import disable
+from secsign_gate.activation.confirm import ConfirmError, confirm, disable
 from secsign_gate.activation.journal import DEFAULT_FOLDER
 from secsign_gate.activation.trial import NoTrial
 
@@ -129,6 +130,21 @@ def test_a_configuration_that_somebody_broke_meanwhile_is_waited_for(host: Activ
     broken.unlink()
     host.wait_until_undone()
     assert "received SIGHUP" in host.sshd.log.lower() or "Received SIGHUP" in host.sshd.log
+
+
+def test_the_systems_log_knows_of_an_undo_whoever_does_it(
+    host: ActivationHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(name: str) -> None:
+        if name == "checkpoint is on disk":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    end(in_a_process(host, NoTrial(), kill))
+    said: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda _, sentence: said.append(sentence))
+    with pytest.raises(ConfirmError, match="it is too late"):
+        confirm(host.journal)
+    assert said == ["undone: the command that made the change was interrupted"]
 
 
 def test_a_change_by_hand_while_it_waits_is_not_lost(host: ActivationHost) -> None:
