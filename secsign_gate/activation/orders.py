@@ -15,10 +15,10 @@ from secsign_gate.doctor.daemon_found import daemon_found
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.id_server import examine_id_servers
 from secsign_gate.doctor.orders import Orders, load_orders
+from secsign_gate.doctor.sshd.session import NO_SHELLS
 from secsign_gate.errors import ConfigError, GateError
 
 _SHELLS = Path("/etc/shells")
-_NO_SHELLS = ("nologin", "false", "sync", "shutdown", "halt")
 
 
 class UnavailableError(GateError):
@@ -112,8 +112,10 @@ def _gated_accounts(gated: Gated) -> list[str]:
         for name in gated.names:
             require_account(name)
         return list(gated.names)
+    shells = _shells()
+    people = [entry for entry in pwd.getpwall() if _is_shell(entry.pw_shell or "/bin/sh", shells)]
     if gated.kind == "all":
-        return sorted({entry.pw_name for entry in pwd.getpwall() if _logs_in(entry)})
+        return sorted({entry.pw_name for entry in people})
     found = set()
     for name in gated.names:
         try:
@@ -121,19 +123,20 @@ def _gated_accounts(gated: Gated) -> list[str]:
         except KeyError:
             raise PreconditionError(f"there is no group {name!a} on this host; see `getent group`") from None
         found |= {member for member in group.gr_mem if _exists(member)}
-        found |= {entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == group.gr_gid and _logs_in(entry)}
+        found |= {entry.pw_name for entry in people if entry.pw_gid == group.gr_gid}
     return sorted(found)
 
 
-def _logs_in(entry: pwd.struct_passwd) -> bool:
-    """Tell whether the account has a shell that is one."""
-    shell = entry.pw_shell or "/bin/sh"
-    if shell.rpartition("/")[2] in _NO_SHELLS:
-        return False
+def _shells() -> list[str] | None:
+    """Return the lines of the file that lists shells, None if there is none."""
     try:
-        return shell in _SHELLS.read_text("utf-8", "replace").split("\n")
+        return _SHELLS.read_text("utf-8", "replace").split("\n")
     except OSError:
-        return True
+        return None
+
+
+def _is_shell(shell: str, shells: list[str] | None) -> bool:
+    return shell.rpartition("/")[2] not in NO_SHELLS and (shells is None or shell in shells)
 
 
 def _is_exempt(name: str, settings: Settings) -> bool:
