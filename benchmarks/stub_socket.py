@@ -1,5 +1,6 @@
 """Sockets in place of a broker, for measuring doors alone: one that says yes at once, and one that says nothing."""
 
+import pwd
 import socket
 import threading
 from collections.abc import Iterator
@@ -38,7 +39,10 @@ def _answer_all(server: socket.socket) -> None:
         with stream:
             asked = wire.decode(_frame(stream))
             if isinstance(asked, wire.Ask):
-                stream.sendall(wire.Answer(allowed=True, why="approved", command=asked.command).encode())
+                shell = pwd.getpwnam(asked.logname.decode()).pw_shell.encode()
+                stream.sendall(
+                    wire.Answer(allowed=True, why="approved", login_shell=shell, command=asked.command).encode()
+                )
                 stream.recv(1)
 
 

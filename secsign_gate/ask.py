@@ -6,7 +6,7 @@ A frame is `uint32 length`, `byte number`, payload; the length counts number and
 data types of RFC 4251 section 5. Built-in modules only, no dataclass, no enum.
 """
 
-VERSION = 3
+VERSION = 4
 # Two commands of 128 KiB (one environment string, execve(2)): what a key is restricted to and what was asked for; room.
 MAX_FRAME = 384 * 1024
 

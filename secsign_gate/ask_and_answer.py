@@ -147,7 +147,8 @@ class Answer(WireMessage):
     `allowed` with `why` a Ground, or not, with `why` a Reason (core/verdict.py) and `detail` a sentence or empty.
     `waited` is in seconds. `speak` is False if the administrator wants no words where there is no terminal.
 
-    The rest are the orders for the hand-over. `program` is run as it is, without a shell, unless it is empty; then
+    The rest are the orders for the hand-over. `account` is its name, `home` and `login_shell` are what the password
+    database says of it. `program` is run as it is, without a shell, unless it is empty; then
     `command` is what the shell gets with `-c`, None for a login shell. `original_command` goes into
     SSH_ORIGINAL_COMMAND, None leaves it out. `keep_auth_info`: SSH_USER_AUTH stays. `user_rc`: run ~/.ssh/rc first.
     `motd_files`, `mail_notice` and `last_login`: what to show before a login shell.
@@ -160,6 +161,9 @@ class Answer(WireMessage):
     reference: str = ""
     waited: int = 0
     speak: bool = True
+    account: bytes = b""
+    home: bytes = b""
+    login_shell: bytes = b""
     program: list[bytes] = []  # noqa: RUF012 - a default that nobody changes
     command: bytes | None = None
     original_command: bytes | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from math import inf
+from os import fsencode
 from typing import TYPE_CHECKING
 
 from secsign_gate.broker.audit_record import Certificate, Event, Record
@@ -16,6 +17,8 @@ from secsign_gate.wire import PAM_DOOR, Answer, Ask, AskForPam, Progress
 
 if TYPE_CHECKING:
     from secsign_gate.broker.push import Push
+
+_NO_SHELL = "/bin/sh"  # what an account has whose entry names none (passwd(5))
 
 
 class Case:
@@ -137,6 +140,7 @@ class Case:
             return self.refusal(verdict, now, speak=speak)
         if self.login is None:
             raise RuntimeError("an unrecognised login cannot have been allowed")
+        account = self.login.account
         rc_has_run = self.claim.started_by_key and not self.claim.user_rc_left
         todo = orders(self.login, sshd, user_rc_permitted=self.user_rc_permitted, rc_has_run=rc_has_run)
         return Answer(
@@ -145,6 +149,9 @@ class Case:
             reference=self.reference,
             waited=round(now - self.started),
             speak=speak,
+            account=fsencode(account.name),
+            home=fsencode(account.home),
+            login_shell=fsencode(account.shell or _NO_SHELL),
             program=list(todo.program),
             command=todo.command,
             original_command=todo.original_command,

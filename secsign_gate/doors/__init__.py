@@ -67,15 +67,14 @@ def main() -> "NoReturn":
         if stream is not None:
             ask(stream, question, FIRST_WORD)
         from secsign_gate.doors.ask_broker import Conversation  # noqa: PLC0415 - while a daemon looks into the question
-        from secsign_gate.doors.hand_over import hand_over, own_account  # noqa: PLC0415 - the same
+        from secsign_gate.doors.hand_over import hand_over  # noqa: PLC0415 - the same
 
         conversation = Conversation(environ, interrupts, stream, line.config, question)
-        account = own_account()
         answer = conversation.answer()
         if answer.allowed:
             answer = conversation.finish(answer)
         if answer.allowed:
-            hand_over(answer, environ, account)
+            hand_over(answer, environ)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal
         from secsign_gate.doors.refusal import refuse_for  # noqa: PLC0415 - words are for those who are kept out
 

@@ -23,20 +23,20 @@ _RECORD, _USER_PROCESS = 384, 7
 _BURIED_FAULTS = 8  # cminflt of /proc/PID/stat, counted behind the name (proc(5)): 0 as long as no child was waited for
 
 
-def greet(answer: Answer, account: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
+def greet(answer: Answer, environ: dict[bytes, bytes]) -> None:
     """Write to standard output what sshd would have written before a login shell; nothing with ~/.hushlogin.
 
     Whether PAM spoke is told by the variable that pam_motd leaves; without UsePAM, there is the last login only.
     """
-    if _status(home + b"/.hushlogin"):
+    if _status(answer.home + b"/.hushlogin"):
         return
     message = b""
     if environ.get(b"MOTD_SHOWN") == b"pam" and _is_first_of_its_connection():
         message = b"".join(map(_message_of_the_day, answer.motd_files))
         if answer.mail_notice:
-            message += _mail_notice(_MAIL + account)
+            message += _mail_notice(_MAIL + answer.account)
     if answer.last_login and posix.isatty(_OUTPUT):
-        message += _last_login(account, posix.ttyname(_OUTPUT).encode().removeprefix(b"/dev/"))
+        message += _last_login(answer.account, posix.ttyname(_OUTPUT).encode().removeprefix(b"/dev/"))
     _write(message)
 
 

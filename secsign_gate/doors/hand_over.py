@@ -6,7 +6,6 @@ this runs before a verdict that allows.
 
 import _signal  # type: ignore[import-not-found] # `signal` would load enum, for milliseconds; this is its C part
 import posix
-import pwd
 import sys
 
 from secsign_gate.ask_and_answer import Answer
@@ -44,38 +43,25 @@ _FROM_TCSH = frozenset((b"HOSTTYPE", b"VENDOR", b"OSTYPE", b"MACHTYPE", b"GROUP"
 _FROM_THE_GATE = frozenset((b"SSH_ORIGINAL_COMMAND", b"SSH_USER_AUTH"))
 
 
-def own_account() -> tuple[bytes, bytes, bytes] | None:
-    """Return name, home and shell of the account that this process runs as, None if there is none.
-
-    Ask while the broker looks into the question, for it may take its time.
-    """
-    try:
-        entry = pwd.getpwuid(posix.getuid())
-    except KeyError:
-        return None
-    return in_bytes(entry.pw_name), in_bytes(entry.pw_dir), in_bytes(entry.pw_shell) or b"/bin/sh"  # passwd(5)
-
-
-def hand_over(answer: Answer, environ: list[bytes], account: tuple[bytes, bytes, bytes] | None) -> "NoReturn":
-    """Exec what `answer` orders as `account`. `environ` is the block that this process was started with.
+def hand_over(answer: Answer, environ: list[bytes]) -> "NoReturn":
+    """Exec what `answer` orders. `environ` is the block that this process was started with.
 
     Raises NothingToExec if that fails; ~/.ssh/rc has run by then, and the greeting has been shown.
     """
-    if account is None:
-        raise _nothing_to_exec(f"no account has the uid {posix.getuid()}", _NOT_FOUND)
-    account_name, home, shell = account
-    variables = dict(_split(entry) for entry in environ_for(answer, environ, home, shell))
+    if not answer.login_shell:
+        raise _nothing_to_exec("the broker named no shell", _NOT_FOUND)
+    variables = dict(_split(entry) for entry in environ_for(answer, environ))
     # CPython ignores two signals for itself, and what is ignored stays ignored across an exec. SIGPIPE comes last: in
     # sshd it is ignored while ~/.ssh/rc runs.
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     if posix.isatty(1):  # sshd's order: with a terminal the greeting is out before ~/.ssh/rc runs, else after it
-        _greet(answer, account_name, home, variables)
-        _run_user_rc(answer, shell, home, variables)
+        _greet(answer, variables)
+        _run_user_rc(answer, variables)
     else:
-        _run_user_rc(answer, shell, home, variables)
-        _greet(answer, account_name, home, variables)
+        _run_user_rc(answer, variables)
+        _greet(answer, variables)
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    program, arguments = _program(answer, shell)
+    program, arguments = _program(answer)
     try:
         posix.execve(program, arguments, variables)
     except OSError as error:
@@ -91,37 +77,37 @@ def _nothing_to_exec(sentence: str, exit_status: int) -> "NothingToExec":
     return NothingToExec(sentence, exit_status)
 
 
-def _greet(answer: Answer, account: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
+def _greet(answer: Answer, environ: dict[bytes, bytes]) -> None:
     if answer.motd_files or answer.mail_notice or answer.last_login:
         from secsign_gate.doors.greeting import greet  # noqa: PLC0415 - only a login shell greets
 
-        greet(answer, account, home, environ)
+        greet(answer, environ)
 
 
-def _run_user_rc(answer: Answer, shell: bytes, home: bytes, environ: dict[bytes, bytes]) -> None:
-    script = home + b"/.ssh/rc"
+def _run_user_rc(answer: Answer, environ: dict[bytes, bytes]) -> None:
+    script = answer.home + b"/.ssh/rc"
     if answer.user_rc and posix.access(script, posix.F_OK):
         from secsign_gate.doors.user_rc import run_user_rc  # noqa: PLC0415 - few have one
 
-        run_user_rc(script, shell, environ)
+        run_user_rc(script, answer.login_shell, environ)
 
 
-def _program(answer: Answer, shell: bytes) -> tuple[bytes, list[bytes]]:
+def _program(answer: Answer) -> tuple[bytes, list[bytes]]:
     """Return what to exec and its arguments, argv[0] first, as session.c of sshd chooses them."""
     if answer.program:
         return answer.program[0], list(answer.program)
-    name = shell.rpartition(b"/")[2]
+    name = answer.login_shell.rpartition(b"/")[2]
     if answer.command is None:
-        return shell, [b"-" + name]
-    return shell, [name, b"-c", answer.command]
+        return answer.login_shell, [b"-" + name]
+    return answer.login_shell, [name, b"-c", answer.command]
 
 
-def environ_for(answer: Answer, environ: list[bytes], home: bytes, shell: bytes) -> list[bytes]:
-    """Return the environment that sshd would have given, from the block `environ` that came through `shell`."""
+def environ_for(answer: Answer, environ: list[bytes]) -> list[bytes]:
+    """Return the environment that sshd would have given, from the block `environ` that came through the shell."""
     ours = _FROM_ANY_SHELL | _FROM_THE_GATE
     if answer.keep_auth_info:
         ours -= {b"SSH_USER_AUTH"}
-    if shell.rpartition(b"/")[2] in (b"tcsh", b"csh"):
+    if answer.login_shell.rpartition(b"/")[2] in (b"tcsh", b"csh"):
         ours |= _FROM_TCSH
     result = []
     for entry in environ:
@@ -129,7 +115,7 @@ def environ_for(answer: Answer, environ: list[bytes], home: bytes, shell: bytes)
         if name not in ours and HARDENING.get(name) != value:
             result.append(entry)
         elif name == b"HOME":
-            result.append(b"HOME=" + home)
+            result.append(b"HOME=" + answer.home)
     if answer.original_command is not None:
         result.append(b"SSH_ORIGINAL_COMMAND=" + answer.original_command)
     return result

@@ -12,19 +12,19 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from terminal import Terminal
 
 import secsign_gate
-from secsign_gate.wire import HEADER, decode, frame_length
+from secsign_gate.wire import HEADER, Answer, decode, frame_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gate import Login, Person
 
-    from secsign_gate.wire import Answer, FindKeyLines, Message, Progress
+    from secsign_gate.wire import FindKeyLines, Message, Progress
 
 PYTHON = "/opt/secsign-gate/bin/python3"
 DOOR = "/opt/secsign-gate/bin/secsign-gate-force-command"
@@ -98,6 +98,11 @@ def door_in_a_terminal(
     terminal = Terminal(as_account(person.account, variables, PYTHON, "-I", "-S", DOOR, *options))
     person.client.started.append(terminal)
     return terminal
+
+
+def yes_to_alice(shell: bytes = b"/bin/bash", **orders: Any) -> Answer:
+    """Return a broker's yes to a login of alice, with orders for the hand-over."""
+    return Answer(allowed=True, why="approved", account=b"alice", home=b"/home/alice", login_shell=shell, **orders)
 
 
 class Broker:

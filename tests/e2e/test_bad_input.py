@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import DOOR, PYTHON, Broker, answering, as_account, auth_info, door, environment, refused_in_a_sentence
+from by_hand import (
+    DOOR,
+    PYTHON,
+    Broker,
+    answering,
+    as_account,
+    auth_info,
+    door,
+    environment,
+    refused_in_a_sentence,
+    yes_to_alice,
+)
 from gate import CONFIGURATION
 
 from secsign_gate.core.verdict import CONFIGURATION_ERROR, REFUSED, Reason
@@ -187,7 +198,7 @@ def test_a_shell_that_vanishes_while_the_phone_is_asked(gate: Gate) -> None:
                 stream = broker.accept()
                 stream.receive()
                 spoil()
-                stream.send(Answer(allowed=True, why="approved", command=b"touch ~/proof"))
+                stream.send(yes_to_alice(bytes(shell), command=b"touch ~/proof"))
                 left = stream.receive()
             assert isinstance(left, Left)
             assert left.why == Reason.NO_SHELL

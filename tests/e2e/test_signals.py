@@ -8,18 +8,18 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import Broker, door, door_in_a_terminal
+from by_hand import Broker, door, door_in_a_terminal, yes_to_alice
 from processes import brokers_of, doors_of, ended
 from progress_sample import progress
 from records import wait_for_record
 
 from secsign_gate.core.verdict import COULD_NOT_ASK, REFUSED, Reason
-from secsign_gate.wire import Answer, Left
+from secsign_gate.wire import Left
 
 if TYPE_CHECKING:
     from gate import Gate
 
-YES = Answer(allowed=True, why="approved", command=b"echo ran")
+YES = yes_to_alice(command=b"echo ran")
 PUSHED = progress(host="private-host")
 ENDING = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
 
@@ -87,7 +87,7 @@ def test_signals_that_are_ignored_stay_ignored(gate: Gate) -> None:
         stream = broker.accept()
         stream.receive()
         login.session.process.send_signal(signal.SIGINT)
-        stream.send(Answer(allowed=True, why="approved", command=b"grep SigIgn: /proc/self/status"))
+        stream.send(yes_to_alice(command=b"grep SigIgn: /proc/self/status"))
         status, stdout, _ = login.outcome()
     assert status == 0
     ignored = int(stdout.removeprefix(b"SigIgn:"), 16)

@@ -9,7 +9,17 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import PYTHON, SOCKETS, Broker, answering, as_account, door, hasty_door, refused_in_a_sentence
+from by_hand import (
+    PYTHON,
+    SOCKETS,
+    Broker,
+    answering,
+    as_account,
+    door,
+    hasty_door,
+    refused_in_a_sentence,
+    yes_to_alice,
+)
 from gate import CONFIGURATION
 from progress_sample import progress
 
@@ -28,7 +38,7 @@ NOT_ROOTS = f"{SOCKETS}/broker.sock is not a socket of root's"
 
 PUSHED = progress(host="private-host", speak=False)
 PUSHED_FOR_NO_TIME = progress(host="private-host", speak=False, seconds_left=0)
-YES = Answer(allowed=True, why="approved", command=b"touch ~/proof; echo ran")
+YES = yes_to_alice(command=b"touch ~/proof; echo ran")
 ASK = Ask(
     door="force_command",
     ssh_connection=b"192.0.2.1 50022 192.0.2.2 22",

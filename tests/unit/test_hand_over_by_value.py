@@ -28,7 +28,7 @@ blocks = st.dictionaries(names, values, max_size=6)
 
 
 def answer(**orders: Any) -> Answer:
-    return Answer(allowed=True, why="approved", **orders)
+    return Answer(allowed=True, why="approved", home=HOME, **orders)
 
 
 def entries(variables: dict[bytes, bytes]) -> list[bytes]:
@@ -42,24 +42,28 @@ def test_what_gate_and_shells_add_is_gone_and_all_else_is_as_it_was(
     ours = {} if command is None else {b"SSH_ORIGINAL_COMMAND": command, b"SSH_USER_AUTH": b"/tmp/sshauth.x"}
     found = entries(given_by_sshd | HARDENING | added | ours)
     expected = entries(given_by_sshd | {b"HOME": HOME})
-    assert sorted(environ_for(answer(command=command), found, HOME, b"/bin/bash")) == sorted(expected)
+    assert sorted(environ_for(answer(command=command, login_shell=b"/bin/bash"), found)) == sorted(expected)
 
 
 @pytest.mark.parametrize("name", [name for name in HARDENING if name != b"HOME"])
 def test_another_value_than_the_drop_ins_is_the_administrators(name: bytes) -> None:
-    assert environ_for(answer(), [name + b"=own"], HOME, b"/bin/sh") == [name + b"=own"]
+    assert environ_for(answer(login_shell=b"/bin/sh"), [name + b"=own"]) == [name + b"=own"]
 
 
 def test_only_tcsh_loses_what_tcsh_adds() -> None:
     found = entries(dict.fromkeys(FROM_TCSH, b"x"))
-    assert environ_for(answer(), found, HOME, b"/usr/bin/tcsh") == environ_for(answer(), found, HOME, b"/bin/csh") == []
-    assert environ_for(answer(), found, HOME, b"/bin/bash") == found
+    assert (
+        environ_for(answer(login_shell=b"/usr/bin/tcsh"), found)
+        == environ_for(answer(login_shell=b"/bin/csh"), found)
+        == []
+    )
+    assert environ_for(answer(login_shell=b"/bin/bash"), found) == found
 
 
 def test_a_restricted_command_learns_what_was_asked_for_and_auth_info_is_kept_on_demand() -> None:
     found = [b"SSH_ORIGINAL_COMMAND=forged", b"SSH_USER_AUTH=/tmp/sshauth.x"]
-    assert environ_for(answer(original_command=b""), found, HOME, b"/bin/sh") == [b"SSH_ORIGINAL_COMMAND="]
-    assert environ_for(answer(keep_auth_info=True), found, HOME, b"/bin/sh") == [b"SSH_USER_AUTH=/tmp/sshauth.x"]
+    assert environ_for(answer(original_command=b"", login_shell=b"/bin/sh"), found) == [b"SSH_ORIGINAL_COMMAND="]
+    assert environ_for(answer(keep_auth_info=True, login_shell=b"/bin/sh"), found) == [b"SSH_USER_AUTH=/tmp/sshauth.x"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_a_restricted_command_learns_what_was_asked_for_and_auth_info_is_kept_on
     ],
 )
 def test_program_and_arguments_are_sshds(orders: dict[str, Any], program: bytes, arguments: list[bytes]) -> None:
-    assert _program(answer(**orders), b"/usr/bin/zsh") == (program, arguments)
+    assert _program(answer(login_shell=b"/usr/bin/zsh", **orders)) == (program, arguments)
 
 
 @pytest.mark.parametrize(
@@ -85,11 +89,11 @@ def test_program_and_arguments_are_sshds(orders: dict[str, Any], program: bytes,
 def test_what_cannot_be_run_is_said_and_nothing_kills_who_says_it(program: str, status: int, sentence: str) -> None:
     code = (
         "import os\n"
-        "from secsign_gate.doors.hand_over import hand_over, own_account\n"
+        "from secsign_gate.doors.hand_over import hand_over\n"
         "from secsign_gate.errors import NothingToExec\n"
         "from secsign_gate.wire import Answer\n"
         "try:\n"
-        f"    hand_over(Answer(allowed=True, why='', program=({program.encode()!r},)), [], own_account())\n"
+        f"    hand_over(Answer(allowed=True, why='', login_shell=b'/bin/sh', program=({program.encode()!r},)), [])\n"
         "except NothingToExec as error:\n"
         "    reading, writing = os.pipe()\n"
         "    os.close(reading)\n"

@@ -157,7 +157,7 @@ PROGRESS = progress()
 TO_KNOCK = {"secsign_gate", "secsign_gate.doors", "_socket"}
 TO_ASK = {"secsign_gate.ask", "secsign_gate.doors.claim"}
 TO_OBEY = {
-    "secsign_gate.ask_and_answer", "secsign_gate.doors.ask_broker", "secsign_gate.doors.hand_over", "pwd", "select",
+    "secsign_gate.ask_and_answer", "secsign_gate.doors.ask_broker", "secsign_gate.doors.hand_over", "select",
 }  # fmt: skip # while the broker looks into the question
 FOR_WORDS = {
     "secsign_gate.doors.wait_for_broker", "secsign_gate.doors.waiting", "secsign_gate.errors", "secsign_gate.terminal",
@@ -187,11 +187,11 @@ def test_the_door_loads_exactly_this_before_it_knocks():
 
 
 def test_who_has_a_grant_loads_exactly_this():
-    assert loaded_to_obey(Answer(allowed=True, why="granted")) == TO_KNOCK | TO_ASK | TO_OBEY
+    assert loaded_to_obey(Answer(allowed=True, why="granted", login_shell=b"/bin/sh")) == TO_KNOCK | TO_ASK | TO_OBEY
 
 
 def test_who_waits_without_a_terminal_loads_only_words_more():
-    loaded = loaded_to_obey(PROGRESS, Answer(allowed=True, why="approved"))
+    loaded = loaded_to_obey(PROGRESS, Answer(allowed=True, why="approved", login_shell=b"/bin/sh"))
     assert loaded == TO_KNOCK | TO_ASK | TO_OBEY | FOR_WORDS
 
 
