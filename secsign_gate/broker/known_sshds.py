@@ -8,7 +8,7 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from secsign_gate.broker.peer import Peer
-from secsign_gate.broker.processes import identity
+from secsign_gate.broker.processes import lineage
 from secsign_gate.core.ancestry import UnprovenError
 from secsign_gate.core.proof import Known, Proof, recognised
 
@@ -31,11 +31,11 @@ class KnownSshds:
     def proof_for(self, peer: Peer, executables: tuple[str, ...]) -> Proof | None:
         """Return the proof that holds for `peer` as well, or None: then it is to be proven from the ground up."""
         with suppress(UnprovenError):  # somebody has ended, or is hidden
-            door = identity(peer.pid)
+            door = lineage(peer.pid)
             known = self._by_parent.get(door.parent)
             if known is None or known.executables != executables:
                 return None
-            now = identity(known.parent.pid), identity(known.sshd.pid)
-            if recognised(peer.uid, door, *now, known) and peer.is_there():  # is_there: the number is still the peer's
+            # As long as the peer is there, its number is nobody else's.
+            if recognised(peer.uid, door, lineage(known.parent.pid), known) and peer.is_there():
                 return known.proof
         return None

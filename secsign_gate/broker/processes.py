@@ -7,9 +7,10 @@ the first, each parent lived in between, and what was read under its number was 
 
 import os
 import re
+from collections.abc import Callable
 
 from secsign_gate.broker.tcp_sockets import tcp_sockets
-from secsign_gate.core.ancestry import ROOT, Facts, Process, UnprovenError
+from secsign_gate.core.ancestry import ROOT, Facts, Lineage, Process, UnprovenError
 
 MAX_DEPTH = 32  # processes from a door to the top; sshd's own are the first four
 MAX_EXECUTABLE = 1024  # bytes; a longer path is that of no sshd
@@ -58,19 +59,25 @@ def ancestors(pid: int) -> tuple[Process, ...]:
 
 def identity(pid: int) -> Process:
     """Return process `pid` without its executable. Raises UnprovenError if there is no such process."""
+    parent, start_time = _found(_STAT.match, pid, "stat")
+    return Process(pid, parent, start_time, *_found(_UIDS.search, pid, "status"), executable="")
+
+
+def lineage(pid: int) -> Lineage:
+    """Return what names process `pid`, and its parent. Raises UnprovenError if there is no such process."""
+    return Lineage(pid, *_found(_STAT.match, pid, "stat"))
+
+
+def _found(find: Callable[[bytes], re.Match[bytes] | None], pid: int, name: str) -> tuple[int, int]:
+    """Return the two numbers that `find` finds in the file of process `pid` with this name. Raises UnprovenError."""
     try:
-        stat = _STAT.match(_beginning(f"/proc/{pid}/stat"))
-        uids = _UIDS.search(_beginning(f"/proc/{pid}/status"))
+        descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = find(os.read(descriptor, _STATUS))
+        finally:
+            os.close(descriptor)
     except OSError:
         raise UnprovenError(f"process {pid} has ended, or is hidden") from None
-    if stat is None or uids is None:
+    if found is None:
         raise UnprovenError(f"what /proc says of process {pid} cannot be read")
-    return Process(pid, int(stat[1]), int(stat[2]), int(uids[1]), int(uids[2]), "")
-
-
-def _beginning(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, _STATUS)
-    finally:
-        os.close(descriptor)
+    return int(found[1]), int(found[2])

@@ -29,6 +29,14 @@ class Process(NamedTuple):
     executable: str
 
 
+class Lineage(NamedTuple):
+    """What names a process, by pid and start time in clock ticks since boot, and the pid of its parent."""
+
+    pid: int
+    parent: int
+    start_time: int
+
+
 class TcpConnection(NamedTuple):
     """An established TCP connection, seen from this host."""
 

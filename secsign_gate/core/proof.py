@@ -17,7 +17,16 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from secsign_gate.core.ancestry import ROOT, Facts, Process, SshdProcess, TcpConnection, TcpSockets, UnprovenError
+from secsign_gate.core.ancestry import (
+    ROOT,
+    Facts,
+    Lineage,
+    Process,
+    SshdProcess,
+    TcpConnection,
+    TcpSockets,
+    UnprovenError,
+)
 from secsign_gate.core.login import IpAddress, SshConnection
 
 SSHD_EXECUTABLES = ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session")
@@ -84,14 +93,10 @@ def is_connected(proof: Proof, facts: Facts) -> bool:
 
 
 class Known(NamedTuple):
-    """A proof for `uid`, and the two processes by which it can be recognised: the door's parent, and root's sshd.
-
-    Both without their executables, which are files that only root has seen. For root on 9.2 they are one process.
-    """
+    """A proof for `uid`, and the parent of its door, by which it can be recognised: root's sshd, or a child of that."""
 
     uid: int
-    parent: Process
-    sshd: Process
+    parent: Lineage
     executables: tuple[str, ...]
     proof: Proof
 
@@ -103,24 +108,24 @@ def known_by(chain: Sequence[Process], executables: tuple[str, ...], proof: Proo
     """
     for place in (1, 2):
         if place < len(chain) and chain[place].pid == proof.sshd.pid and _is_sshd(chain[1], executables):
-            parent, sshd = chain[1]._replace(executable=""), chain[place]._replace(executable="")
-            return Known(chain[0].uid, parent, sshd, executables, proof)
+            parent = Lineage(chain[1].pid, chain[1].parent, chain[1].start_time)
+            return Known(chain[0].uid, parent, executables, proof)
     return None
 
 
-def recognised(uid: int, door: Process, parent: Process, sshd: Process, known: Known) -> bool:
-    """Tell whether the proof in `known` holds for `door` as well, a process of `uid`.
+def recognised(uid: int, door: Lineage, parent: Lineage, known: Known) -> bool:
+    """Tell whether the proof in `known` holds for `door` as well, whose effective uid was `uid` when it connected.
 
-    `parent` and `sshd` are what is there now under the numbers of the known ones. The same processes as then (a number
-    that has passed on has another start time), in the same relation, and this door a child of theirs: it was this very
-    relation that was proven, and as long as all of them are there nothing can have changed it. The uid is the one of
-    the proof: what a session has become by sudo is nobody's login.
+    `parent` is what is there now under the number of the known one, read after `door`. It is the same process (a number
+    that has passed on has another start time) and has the same parent, which therefore lives: the kernel gives the
+    children of a process that ends to another one at once. So this door is where the proven one was, and nothing can
+    have changed what was proven. The uid is the one of the proof: what a session has become by sudo is nobody's login.
     """
     return (
-        (uid, door.uid, door.effective_uid) == (known.uid, known.uid, known.uid)
+        uid == known.uid
         and door.parent == parent.pid
         and door.start_time >= parent.start_time
-        and (parent, sshd) == (known.parent, known.sshd)
+        and parent == known.parent
     )
 
 
