@@ -31,6 +31,7 @@ class Audit:
     def __init__(self, settings: AuditSettings, *, dev_log: str = DEV_LOG) -> None:
         self._settings = settings
         self._dev_log = dev_log
+        self._sender: socket.socket | None = None
 
     def record(self, record: Record) -> None:
         """Put `record` into every sink. Returns once the file has it on disk and the log socket has taken it.
@@ -47,12 +48,21 @@ class Audit:
         line = line_of(record)
         if self._settings.file is not None or len(line) > MAX_LINE:
             return False
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
-            log.setblocking(False)
-            log.connect(self._dev_log)
-            log.send(_message(line, _severity(record)))
+        with suppress(OSError):
+            if self._sender is None:
+                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._sender.setblocking(False)
+            # Not connected: each goes to the log that has the name now. One that was replaced may be open still, and
+            # nobody looks there.
+            self._sender.sendto(_message(line, _severity(record)), self._dev_log)
             return True
         return False
+
+    def close(self) -> None:
+        """Let go of what is kept for the next record; one that comes all the same has it anew."""
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
 
     def record_all(self, records: Sequence[Record]) -> None:
         """Put all of `records` into every sink, in their order, at the price of one: one write, one fsync, one socket.

@@ -19,6 +19,9 @@ class RecordsMany(Protocol):
         Raises AuditError if that is not certain of every one.
         """
 
+    def close(self) -> None:
+        """Let go of what is kept open."""
+
 
 class Recorder:
     """Records verdicts without holding up those who wait for something else. Belongs to one event loop."""
@@ -39,6 +42,10 @@ class Recorder:
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
         await written
+
+    def close(self) -> None:
+        """Let go of what is kept open; nobody may be waiting."""
+        self._audit.close()
 
     async def _write(self) -> None:
         while self._waiting:

@@ -197,3 +197,4 @@ class World:
             await asyncio.wait(self._following)
         if self._id_server is not None:
             await self._id_server.aclose()
+        self.recorder.close()

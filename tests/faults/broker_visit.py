@@ -91,6 +91,9 @@ class Records(list["Record"]):
             raise AuditError("the disk is full; make room")
         self.extend(records)
 
+    def close(self) -> None:
+        """Keep the records."""
+
     def said(self) -> list[str]:
         return [
             f"{record.event}: {record.verdict.ground if isinstance(record.verdict, Allow) else record.verdict.reason}"

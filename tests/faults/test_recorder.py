@@ -44,6 +44,9 @@ class SlowAudit:
         if any(one.reference in self.fails for one in records):
             raise AuditError("the disk is full; make room")
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     async def begun(self) -> None:
         await asyncio.to_thread(self._began.acquire, timeout=LONGEST_WAIT)
 

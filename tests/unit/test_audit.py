@@ -10,6 +10,7 @@ import stat
 import subprocess
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,8 @@ class TestSyslog:
     def test_a_log_daemon_that_has_another_ones_place(self, tmp_path: Path) -> None:
         """The one before may be there still; who looks into the log looks at the one that has the place."""
         path = tmp_path / "log"
-        audit = Audit(AuditSettings(syslog=True, file=None), dev_log=str(path))
         with (
+            closing(Audit(AuditSettings(syslog=True, file=None), dev_log=str(path))) as audit,
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as before,
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as now,
         ):
@@ -100,13 +101,13 @@ class TestSyslog:
             assert line_of(RECORD).encode() in now.recv(65536)
 
     def test_a_full_log_takes_nothing_at_once_and_all_that_follows(self, syslog: Log) -> None:
-        audit = Audit(AuditSettings(syslog=True, file=None), dev_log=syslog.path)
-        taken = 0
-        while audit.record_at_once(RECORD):
-            taken += 1
-        for _ in range(taken):
-            assert line_of(RECORD).encode() in syslog.receive()
-        assert audit.record_at_once(RECORD)
+        with closing(Audit(AuditSettings(syslog=True, file=None), dev_log=syslog.path)) as audit:
+            taken = 0
+            while audit.record_at_once(RECORD):
+                taken += 1
+            for _ in range(taken):
+                assert line_of(RECORD).encode() in syslog.receive()
+            assert audit.record_at_once(RECORD)
         assert line_of(RECORD).encode() in syslog.receive()
 
     def test_a_log_daemon_that_does_not_read(self, syslog: Log, monkeypatch: pytest.MonkeyPatch) -> None:
