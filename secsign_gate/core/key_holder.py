@@ -1,6 +1,6 @@
 """Whose a key is, by the registry (registry_line.py): the SecSign ID to ask."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 from secsign_gate.core.address_list import Answer
@@ -30,12 +30,14 @@ def registered_keys(methods: tuple[AuthenticationMethod, ...]) -> frozenset[byte
 
 
 def holders(
-    methods: tuple[AuthenticationMethod, ...], lines: Iterable[HeldLine], circumstances: Circumstances
+    methods: tuple[AuthenticationMethod, ...], lines: Collection[HeldLine], circumstances: Circumstances
 ) -> frozenset[SecSignId]:
     """Return whose the keys are by which somebody has logged in: by every line that sshd may have gone by.
 
     Raises CertificateError and EncodingError.
     """
+    if not lines:
+        return frozenset()  # as nearly always, and somebody waits for it
     found = set()
     keys = _keys(methods)
     for held in lines:
