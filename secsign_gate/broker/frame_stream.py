@@ -33,18 +33,10 @@ class FrameStream:
         Raises WireError as soon as it announces an impossible length, EOFError where the stream ends, and OSError.
         """
         while (frame := self._taken()) is None:
-            self._add(await self._loop.sock_recv(self._stream, self._missing()))
-        return frame
-
-    def receive_at_once(self) -> bytes | None:
-        """Return what `receive` would, or None if it is not there yet. Raises the same."""
-        frame = self._taken()
-        if frame is None:
-            try:
-                self._add(self._stream.recv(self._missing()))
-            except (BlockingIOError, InterruptedError):
-                return None
-            frame = self._taken()
+            piece = await self._loop.sock_recv(self._stream, self._missing())
+            if not piece:
+                raise EOFError
+            self._received += piece
         return frame
 
     def _end(self) -> int:
@@ -53,11 +45,6 @@ class FrameStream:
 
     def _missing(self) -> int:
         return max(_PIECE, self._end() - len(self._received))
-
-    def _add(self, piece: bytes) -> None:
-        if not piece:
-            raise EOFError
-        self._received += piece
 
     def _taken(self) -> bytes | None:
         end = self._end()
