@@ -1,53 +1,88 @@
 """The start of every login's door: its modules are found where they are known to be, without a search.
 
 To search takes Python a fifth of a millisecond and a dozen system calls for each module, and all who log in wait for
-that. So the modules that every login needs are named here with their files. Python's own loader reads them, compiled if
-that is not older than the source. Every other module is searched for as always.
+that. So the modules that every login needs are named here with their files, and what Python has compiled of them is
+read in as few system calls as that takes. Where it is of another source than the one that is there, Python's own loader
+goes on. Every other module is searched for as always.
 
 bin/secsign-gate-force-command runs this text, with site-packages in front of the search path, and then calls `main`.
 """
 
 import _signal  # type: ignore[import-not-found] # `signal` would load enum, for milliseconds; this is its C part
 import gc
+import marshal
+import posix
 import sys
 from _frozen_importlib import ModuleSpec  # importlib.machinery has both, and would have to be searched for itself
-from _frozen_importlib_external import SourceFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
-SITE_PACKAGES = sys.path[0]
-PACKAGES = {"secsign_gate": "secsign_gate", "secsign_gate.doors": "secsign_gate/doors"}
-MODULES = {
-    "secsign_gate.ask": "secsign_gate/ask.py",
-    "secsign_gate.ask_and_answer": "secsign_gate/ask_and_answer.py",
-    "secsign_gate.doors.ask_broker": "secsign_gate/doors/ask_broker.py",
-    "secsign_gate.doors.claim": "secsign_gate/doors/claim.py",
-    "secsign_gate.doors.hand_over": "secsign_gate/doors/hand_over.py",
+PACKAGE = sys.path[0] + "/secsign_gate"
+DOORS = PACKAGE + "/doors"
+PLACES = {
+    "secsign_gate.ask": (PACKAGE, "ask"),
+    "secsign_gate.ask_and_answer": (PACKAGE, "ask_and_answer"),
+    "secsign_gate.doors": (DOORS, "__init__"),
+    "secsign_gate.doors.ask_broker": (DOORS, "ask_broker"),
+    "secsign_gate.doors.claim": (DOORS, "claim"),
+    "secsign_gate.doors.hand_over": (DOORS, "hand_over"),
 }
+_LARGEST = 1 << 15  # bytes of a compiled module
 
 
 class KnownPlaces:
-    """Finds the modules above. They have no `__file__`: to derive what goes with it takes time, and nothing asks."""
+    """Finds the modules above, and runs them. They have no `__file__`: to derive it takes time, and nothing asks."""
 
-    @staticmethod
+    @classmethod
     def find_spec(
-        name: str, _path: "Sequence[str] | None" = None, _target: "ModuleType | None" = None, /
+        cls, name: str, _path: "Sequence[str] | None" = None, _target: "ModuleType | None" = None, /
     ) -> ModuleSpec | None:
-        """Return where the module is and how it is loaded; None for a module that is to be searched for."""
-        folder = PACKAGES.get(name)
-        place = MODULES.get(name) if folder is None else f"{folder}/__init__.py"
-        if place is None:
+        """Return where the module is; None for a module that is to be searched for."""
+        if name not in PLACES:
             return None
-        source = f"{SITE_PACKAGES}/{place}"
-        spec = ModuleSpec(name, SourceFileLoader(name, source), origin=source)
-        if folder is not None:
-            spec.submodule_search_locations = [f"{SITE_PACKAGES}/{folder}"]
+        folder, file = PLACES[name]
+        spec = ModuleSpec(name, cls, origin=f"{folder}/{file}.py")  # type: ignore[arg-type]  # a class may be a loader
+        if file == "__init__":
+            spec.submodule_search_locations = [folder]
         return spec
 
+    @staticmethod
+    def create_module(_spec: ModuleSpec) -> None:
+        """Leave that to Python."""
 
+    @staticmethod
+    def exec_module(module: "ModuleType") -> None:
+        """Run the module as its source is now. Raises OSError where there is none."""
+        folder, file = PLACES[module.__name__]
+        source = f"{folder}/{file}.py"
+        code = compiled(f"{folder}/__pycache__/{file}.{sys.implementation.cache_tag}.pyc", posix.stat(source))
+        if code is None:
+            code = SourceFileLoader(module.__name__, source).get_code(module.__name__)
+        exec(code, module.__dict__)  # type: ignore[arg-type]  # noqa: S102 - a source has code, and an import runs it
+
+
+def compiled(path: str, source: posix.stat_result) -> "CodeType | None":
+    """Return the code in the file at `path` if Python made it of this source, and no more than we read; else None."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    content = posix.read(descriptor, _LARGEST)
+    posix.close(descriptor)
+    made_of = bytes(4) + int(source.st_mtime).to_bytes(4, "little") + source.st_size.to_bytes(4, "little")
+    if content[:16] != MAGIC_NUMBER + made_of or len(content) == _LARGEST:
+        return None
+    code: CodeType = marshal.loads(memoryview(content)[16:])  # noqa: S302 - of root's, where the source is
+    return code
+
+
+# Its own file holds the version, which no door needs.
+sys.modules["secsign_gate"] = package = type(sys)("secsign_gate")
+package.__path__ = [PACKAGE]
 gc.disable()  # who is let in is gone in a few milliseconds, and who waits makes no circles
 # A Ctrl-C that comes this early ends us without a word, as it would end a shell that starts.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
