@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,6 +159,24 @@ def test_it_is_found_open_and_then_closed(gate: Gate, alice: Person, tmp_path: P
             wishes |= {"idle": 60.0}
         outcome = outcomes(wishes_of(alice, server, **wishes), name)[name]
         assert outcome.status is HELD, outcome.what
+
+
+def test_a_listener_on_one_of_two_loopback_addresses_is_found(gate: Gate, alice: Person, tmp_path: Path) -> None:
+    del gate
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    try:
+        with Sshd(tmp_path / "open", {"50-careless.conf": CARELESS + BARE}) as server, ExitStack() as taken:
+            for port in range(first | 1, last, 2):  # Linux keeps the even ones for who connects
+                one = taken.enter_context(socket.socket())
+                with suppress(OSError):
+                    one.bind(("127.0.0.1", port))
+            outcome = outcomes(wishes_of(alice, server), "remote-forwarding")["remote-forwarding"]
+            assert "Address already in use" in server.log
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert outcome.status is THROUGH, outcome.what
 
 
 def test_an_account_without_a_shell_is_a_way_through_all_the_same(gate: Gate, alice: Person, tmp_path: Path) -> None:

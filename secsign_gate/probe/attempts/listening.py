@@ -4,6 +4,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from secsign_gate.core.ssh_encoding import EncodingError, SshReader, ssh_string
@@ -15,6 +16,7 @@ from secsign_gate.probe.outcome import Outcome, agreed, held, through, unknown
 from secsign_gate.probe.situation import Situation
 
 _SECONDS = 4.0  # for a connection to come round
+_LOOPBACK = ("127.0.0.1", "::1")  # sshd chooses a port that is free on one, and may find it taken on the other
 _NO_ANSWER = "sshd gave no answer; look into its log"
 _FORWARDED_TCPIP, _FORWARDED_STREAMLOCAL = "forwarded-tcpip", "forwarded-streamlocal@openssh.com"
 
@@ -30,10 +32,12 @@ def remote_forwarding(situation: Situation) -> Outcome:
     except EncodingError:
         return agreed("sshd agreed to listen, and did not say where")
     try:
-        if comes_round(connection, _FORWARDED_TCPIP, lambda: _connect_to(connection.peer[0], port)):
-            return through(f"sshd listened on port {port}, and who connected to it from here came out here")
-        if comes_round_inside(connection, _FORWARDED_TCPIP, lambda: direct_tcpip(connection, "127.0.0.1", port)):
-            return through(f"sshd listened on port {port}, and what connected to it on the host came out here")
+        for address in dict.fromkeys((connection.peer[0], *(_LOOPBACK if connection.is_to_this_host else ()))):
+            if comes_round(connection, _FORWARDED_TCPIP, partial(_connect_to, address, port)):
+                return through(f"sshd listened on port {port}, and who connected to it from here came out here")
+        for address in _LOOPBACK:
+            if comes_round_inside(connection, _FORWARDED_TCPIP, partial(direct_tcpip, connection, address, port)):
+                return through(f"sshd listened on port {port}, and what connected to it on the host came out here")
     finally:
         connection.ask("cancel-tcpip-forward", ssh_string(b"") + uint32(port))
     return agreed(f"sshd listened on port {port} of the host, which cannot be reached from here")
