@@ -139,6 +139,12 @@ BYPASSES = (
         (_HOME,),
     ),
     Bypass(
+        "interpreter-files",
+        "files of the user's that are code for Python",
+        "Without -I, Python runs what lies in ~/.local/lib/python3.*/site-packages before the gate's first line.",
+        (f"{_GATE} /opt/secsign-gate/bin/python3 -I -S", _HOME),
+    ),
+    Bypass(
         "gate-tampering",
         "signals and traces against the waiting gate",
         "The gate waits with the account's uid: another process of the account, or a signal of the client, reaches it.",

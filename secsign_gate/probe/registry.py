@@ -55,6 +55,7 @@ _RUNS: dict[str, tuple[Callable[[Situation], Outcome], int | None]] = {
     "system-rc": (planted_files.system_rc, 0),
     "user-environment": (planted_files.user_environment, 0),
     "shell-startup-files": (planted_files.shell_startup_files, 0),
+    "interpreter-files": (planted_files.interpreter_files, 0),
     "pam-environment": (planted_files.pam_environment, 1),
     "match-exemption": (other_ways_in.other_addresses, 1),
     "root-login": (other_ways_in.root, 1),

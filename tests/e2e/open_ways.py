@@ -48,6 +48,7 @@ WEAK = {
     "while :; do sleep 0.1; done"
 }
 NOT_EXEC = "/opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-force-command"
+NOT_ISOLATED = "exec /usr/bin/python3 /opt/secsign-gate/bin/secsign-gate-force-command"
 LOOKED_UP = "this gate refuses what it cannot look up, so it is tried on a ForceCommand that looks nothing up"
 FROM = "127.0.0.2"  # an address of this host that a client can come from
 
@@ -71,6 +72,7 @@ OPENED = {
     "user-environment": Opened({"PermitUserEnvironment": "yes", "SetEnv": "FOO=1"}, options=("--plant",)),
     "pam-environment": Opened({"SetEnv": "HOME=/nonexistent"}, options=("--plant",)),
     "shell-startup-files": Opened({"SetEnv": "LD_PRELOAD="}, options=("--plant",)),
+    "interpreter-files": Opened({"ForceCommand": NOT_ISOLATED, "SetEnv": "FOO=1"}, options=("--plant",)),
     "gate-tampering": Opened(
         {"ForceCommand": NOT_EXEC},
         proof=WEAK,

@@ -41,6 +41,8 @@ X11Forwarding yes
 XAuthLocation /usr/bin/true
 """
 NAIVE = 'Match all\n    ForceCommand exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
+# A Python that is not in a virtual environment, and is not told to leave the home alone.
+NOT_ISOLATED = "Match all\n    ForceCommand exec /usr/bin/python3 /opt/secsign-gate/bin/secsign-gate-force-command\n"
 # Ctrl-C ends what waits, and the script goes on.
 FAILS_OPEN = """#!/bin/sh
 trap : INT
@@ -88,6 +90,7 @@ HOLES = {
     "user-environment": Hole(wishes={"plant": True}),
     "pam-environment": Hole(wishes={"plant": True}),
     "shell-startup-files": Hole(wishes={"plant": True}),
+    "interpreter-files": Hole(NOT_ISOLATED, {"plant": True}),
     "gate-tampering": Hole("Match all\n    ForceCommand exec /run/fails-open\n"),
     "shadowed-match": Hole(f"Match User alice\n    ForceCommand none\n{BARE}", closed=MATCH_ALL),
     "match-exemption": Hole(

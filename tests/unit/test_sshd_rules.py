@@ -219,6 +219,30 @@ def test_each_shell_needs_its_own_variables(shell, setenv, status):
     assert said == ({status} if status else set())
 
 
+UNISOLATED = DOOR.replace("/opt/secsign-gate/bin/python3 -I -S", "/usr/bin/python3")
+WHOLE_PYTHON = on(reads_homes=frozenset({"/usr/bin/python3"}))
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "setenv", "status"),
+    [
+        ("", WHOLE_PYTHON, "FOO=1", Status.OPEN),
+        (" -E", WHOLE_PYTHON, "FOO=1", Status.OPEN),
+        (" -I", WHOLE_PYTHON, "FOO=1", Status.CLOSED),
+        (" -S", WHOLE_PYTHON, "FOO=1", Status.CLOSED),
+        (" -s", WHOLE_PYTHON, "FOO=1", Status.CLOSED),
+        ("", WHOLE_PYTHON, "HOME=/nonexistent", Status.CLOSED),
+        ("", on(), "FOO=1", Status.CLOSED),
+    ],
+)
+def test_a_python_that_runs_files_of_the_users_is_a_hole(options, host, setenv, status):
+    command = UNISOLATED.replace("python3", f"python3{options}", 1)
+    findings = judge([session(person("alice", "/bin/dash"), host, forcecommand=command, setenv=setenv)])
+    (one,) = (finding for finding in findings if finding.bypass == "interpreter-files")
+    assert one.status is status
+    assert one.line in ("", f"ForceCommand {command.replace(options, '').replace('python3', 'python3 -I -S', 1)}")
+
+
 def test_a_shell_that_others_may_change_is_open():
     host = on(foreign_shells=frozenset({"/home/alice/bin/bash"}))
     assert found(session(host=host)) == set()

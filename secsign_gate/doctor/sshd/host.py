@@ -1,12 +1,14 @@
 """What matters for the gate and sshd -T does not tell, fetched from /etc and /proc. Decides nothing."""
 
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
+from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.doctor.ownership import way_to
 from secsign_gate.doctor.pam_files import pam_service
 from secsign_gate.doctor.sshd.session import Host
@@ -16,6 +18,7 @@ from secsign_gate.sshd.program import Sshd
 
 _SSHRC = "/etc/ssh/sshrc"
 _PTRACE_SCOPE = "/proc/sys/kernel/yama/ptrace_scope"
+_WITH_THE_SYSTEMS = re.compile(r"^include-system-site-packages\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -31,6 +34,8 @@ def host_facts(
     shells = {account.shell for account, _ in told}
     values = [value.partition("=")[2] for effective in effectives for value in effective.values("setenv")]
     paths = {part for value in values for part in value.split(":")}
+    gates = {gate_on_line(effective.value("forcecommand")) for effective in effectives}
+    interpreters = {gate.interpreter for gate in gates if gate is not None}
     return Host(
         sshd.version,
         configuration.lines,
@@ -40,7 +45,17 @@ def host_facts(
         _sshrc(),
         frozenset(path for path in paths if only_root_makes(path)),
         settings,
+        reads_homes=frozenset(path for path in interpreters if reads_homes(path)),
     )
+
+
+def reads_homes(interpreter: str) -> bool:
+    """Tell whether a Python has the user's site-packages; in a virtual environment of its own it has not (site)."""
+    folder = Path(interpreter).parent
+    for settings in (folder / "pyvenv.cfg", folder.parent / "pyvenv.cfg"):
+        with suppress(OSError):
+            return _WITH_THE_SYSTEMS.search(settings.read_text("utf-8", "replace")) is not None
+    return True
 
 
 def _is_roots(shell: str) -> bool:

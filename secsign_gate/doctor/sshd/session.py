@@ -54,8 +54,8 @@ class Host(NamedTuple):
     what is wrong with /etc/ssh/sshrc: None if there is none, empty if only root may change it. `roots_alone` are the
     paths, of those in SetEnv lines, that only root may make or change. `without_key` are accounts, by name, whose shell
     runs nothing and that have no password and no key of their own: only a certificate, or a key that a command tells
-    sshd of, could let them in. `settings` is the [sshd] section of our own
-    configuration, None if that is not known.
+    sshd of, could let them in. `settings` is the [sshd] section of our own configuration, None if that is not known.
+    `reads_homes` are the interpreters of gates that take files of the user's for code unless they are told not to.
     """
 
     version: Version
@@ -67,6 +67,7 @@ class Host(NamedTuple):
     roots_alone: frozenset[str] = frozenset()
     settings: SshdSettings | None = None
     without_key: frozenset[str] = frozenset()
+    reads_homes: frozenset[str] = frozenset()
 
 
 class Session(NamedTuple):

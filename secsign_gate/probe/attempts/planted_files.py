@@ -16,6 +16,7 @@ from secsign_gate.probe.session import Heard, Seen
 from secsign_gate.probe.situation import Situation, run_command
 
 SYSTEM_RC = Path("/etc/ssh/sshrc")
+_MINORS = range(9, 18)  # of Python 3: a gate may be of any of them
 _IN_THE_HOME = re.compile(r"(?:\$HOME|\$\{HOME\}|~)/((?:[\w.+-]+/)*[\w.+-]+)")
 
 
@@ -48,6 +49,17 @@ def shell_startup_files(situation: Situation) -> Outcome:
     """See what the login shells read before `-c`: bash for sshd, zsh, tcsh, fish."""
     names = (".bashrc", ".zshenv", ".tcshrc", ".config/fish/config.fish")
     return _try(situation, lambda evidence: {name: evidence.line(name.rpartition("/")[2]) for name in names})
+
+
+def interpreter_files(situation: Situation) -> Outcome:
+    """Try what a Python runs that is not told to leave the home alone: *.pth of every version (site, USER_SITE)."""
+
+    def files(evidence: Evidence) -> dict[str, str]:
+        command = f"{evidence.marker.command} >{evidence.folder}/ran-pth"
+        text = f"{HEADER}\nimport os; os.system({command!r})\n"
+        return {f".local/lib/python3.{minor}/site-packages/{EVIDENCE}.pth": text for minor in _MINORS}
+
+    return _try(situation, files, shown=".local/lib/python3.*/site-packages")
 
 
 def user_rc(situation: Situation) -> Outcome:
@@ -113,8 +125,13 @@ def _variables(evidence: Evidence) -> dict[str, str]:
     }
 
 
-def _try(situation: Situation, files: Callable[[Evidence], Mapping[str, str]], *, anew: bool = False) -> Outcome:
-    """Plant, ask for a command, and see what has left its marker; in a connection of its own if `anew`."""
+def _try(
+    situation: Situation, files: Callable[[Evidence], Mapping[str, str]], *, shown: str = "", anew: bool = False
+) -> Outcome:
+    """Plant, ask for a command, and see what has left its marker; in a connection of its own if `anew`.
+
+    `shown` is said of many files in place of their names.
+    """
     account = situation.wishes.place.account
     refusal = _not_here(situation)
     if refusal is not None:
@@ -122,14 +139,15 @@ def _try(situation: Situation, files: Callable[[Evidence], Mapping[str, str]], *
     with _evidence(account) as evidence:
         with acting_as(account):
             texts = files(evidence)
+        names = shown or ", ".join(texts)
         with planted(account, texts):
             heard = _session(situation, anew=anew)
         ran = evidence.names()
     if ran:
-        return through(f"what was put into {', '.join(texts)} ran ({', '.join(ran)}), and nobody was asked")
+        return through(f"what was put into {names} ran ({', '.join(ran)}), and nobody was asked")
     if LOADER_OBEYS in heard.raw:
-        return through(f"LD_PRELOAD in {', '.join(texts)} reached the loader before the gate")
-    what = f"nothing put into {', '.join(texts)} ran; {heard.sentence}"
+        return through(f"LD_PRELOAD in {names} reached the loader before the gate")
+    what = f"nothing put into {names} ran; {heard.sentence}"
     return unknown(what) if heard.seen is Seen.CUT else held(what)
 
 

@@ -21,6 +21,7 @@ _READS = {
     "bsd-csh": "~/.cshrc",
     "tcsh": "~/.tcshrc",
 }
+_LEAVES_THE_HOME_ALONE = frozenset({"-I", "-S", "-s"})  # python(1)
 _MORE_FOR_FISH = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 
@@ -54,6 +55,18 @@ def _shell(session: Session) -> Iterator[Hole]:
         yield Hole(Status.NOTE, what, session.mend("SetEnv"), set_env_line(session))
 
 
+def _interpreter(session: Session) -> Iterator[Hole]:
+    gate = session.gate
+    if gate is None or gate.interpreter not in session.host.reads_homes or is_overruled(session, "HOME"):
+        return
+    if not _LEAVES_THE_HOME_ALONE & set(gate.options):
+        where = session.where("ForceCommand")
+        what = f"{gate.interpreter} is started without -I{where}, and runs *.pth of ~/.local before the gate"
+        command = session.effective.value("forcecommand")
+        isolated = command.replace(" ".join((gate.interpreter, *gate.options)), f"{gate.interpreter} -I -S", 1)
+        yield Hole(Status.OPEN, what, session.mend("ForceCommand"), f"ForceCommand {isolated}")
+
+
 def _user_rc(session: Session) -> Iterator[Hole]:
     forced = session.effective.value("forcecommand") not in ("", "none")
     if not forced and not session.is_gated_by_keys and session.effective.is_on("permituserrc"):
@@ -80,6 +93,7 @@ def _system_rc(session: Session) -> Iterator[Hole]:
 
 RULES = (
     Rule("shell-startup-files", _shell),
+    Rule("interpreter-files", _interpreter),
     Rule("user-rc", _user_rc),
     Rule("system-rc", _system_rc),
 )
