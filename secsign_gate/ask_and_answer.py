@@ -129,6 +129,8 @@ def read(kind: "type[Kind]", payload: bytes) -> "Kind":
     message = kind.__new__(kind)
     for name, write in kind.FIELDS.items():
         setattr(message, name, _READERS[write](reader))
+        if name == "speak" and isinstance(message, Answer) and not message.allowed:
+            return message
     reader.end()
     return message
 
@@ -145,7 +147,9 @@ class Answer(WireMessage):
     """The end of a login.
 
     `allowed` with `why` a Ground, or not, with `why` a Reason (core/verdict.py) and `detail` a sentence or empty.
-    `waited` is in seconds. `speak` is False if the administrator wants no words where there is no terminal.
+    `waited` is in seconds. `speak` is False if the administrator wants no words where there is no terminal. This much is
+    the same in every version, and of a refusal nothing else is read: so a broker of another version, that is still
+    running, can say what is wrong.
 
     The rest are the orders for the hand-over. `account` is its name, `home` and `login_shell` are what the password
     database says of it. `program` is run as it is, without a shell, unless it is empty; then

@@ -130,5 +130,6 @@ def decode(frame: bytes) -> Message:
     if kind is None:
         raise WireError(f"a message of the unknown kind {frame[0]}")
     if kind in (Ask, AskForPam) and (version := Reader(frame[1:]).uint32()) != VERSION:
-        raise WireError(f"door and broker are of different versions ({version} and {VERSION}); reinstall both")
+        both = f"{version} and {VERSION}"
+        raise WireError(f"door and broker are of different versions ({both}); restart the broker, or reinstall both")
     return read(kind, frame[1:])

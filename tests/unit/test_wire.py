@@ -120,8 +120,24 @@ def test_a_list_cannot_be_absurdly_long():
 def test_door_and_broker_of_different_versions_do_not_talk():
     frame = bytearray(ASK.encode()[wire.HEADER :])
     frame[4] = 99
-    with pytest.raises(WireError, match="different versions"):
+    with pytest.raises(WireError, match=r"different versions \(99 and \d+\); restart the broker"):
         wire.decode(bytes(frame))
+
+
+@pytest.mark.parametrize("rest", [b"", bytes(14), bytes(26), b"\xff" * 40], ids=["nothing", "before", "now", "later"])
+def test_a_refusal_is_understood_whatever_orders_a_broker_of_another_version_has(rest):
+    """Version 3 had 14 bytes of orders in each refusal; a door that takes them for a fault cannot say what is wrong."""
+    said = wire.Answer(allowed=False, why="broker_unavailable", detail="door and broker differ", reference="7F3K")
+    frame = said.encode()[wire.HEADER :].removesuffix(bytes(26)) + rest
+    assert fields(wire.decode(frame)) == fields(said)
+
+
+def test_a_yes_of_a_broker_of_another_version_is_none():
+    frame = ANSWER.encode()[wire.HEADER :]
+    beginning = len(wire.Answer(allowed=True, why="approved", reference="7F3K").encode()) - wire.HEADER - 26
+    for rest in (b"", bytes(14), b"\xff" * 40):
+        with pytest.raises(WireError):
+            wire.decode(frame[:beginning] + rest)
 
 
 def test_text_is_utf_8():
