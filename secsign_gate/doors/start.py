@@ -69,12 +69,14 @@ def compiled(path: str, source: posix.stat_result) -> "CodeType | None":
     """Return the code in the file at `path` if Python made it of this source, and no more than we read; else None."""
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
+        content = posix.read(descriptor, _LARGEST)
+    except OSError:  # one that cannot be read is left to Python's loader as well
         return None
-    content = posix.read(descriptor, _LARGEST)
     posix.close(descriptor)
-    made_of = bytes(4) + int(source.st_mtime).to_bytes(4, "little") + source.st_size.to_bytes(4, "little")
-    if content[:16] != MAGIC_NUMBER + made_of or len(content) == _LARGEST:
+    # Of either number there are 32 bits, as Python writes them: a source may be of any date.
+    made_at = (int(source.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
+    made_of = (source.st_size & 0xFFFFFFFF).to_bytes(4, "little")
+    if content[:16] != MAGIC_NUMBER + bytes(4) + made_at + made_of or len(content) == _LARGEST:
         return None
     code: CodeType = marshal.loads(memoryview(content)[16:])  # noqa: S302 - of root's, where the source is
     return code

@@ -59,6 +59,41 @@ def test_a_compiled_file_that_is_damaged_lets_nobody_in(prefix: Path) -> None:
     assert said.stdout == ""
 
 
+@pytest.mark.parametrize("seconds", [-1, 0, 2**32 + 5])
+def test_a_source_may_be_of_any_date(prefix: Path, seconds: int) -> None:
+    for source in (prefix / SITE_PACKAGES / "secsign_gate").rglob("*.py"):
+        os.utime(source, (seconds, seconds))
+    for _ in ("compiled", "found compiled"):
+        said = door(prefix, "--broker", "/nowhere/broker.sock")
+        assert (said.returncode, said.stdout) == (75, ""), said.stderr
+        assert "no broker at /nowhere/broker.sock" in said.stderr
+
+
+def damage(compiled: Path, how: str) -> None:
+    content = compiled.read_bytes()
+    match how:
+        case "empty":
+            compiled.write_bytes(b"")
+        case "header cut":
+            compiled.write_bytes(content[:10])
+        case "of another Python":
+            compiled.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        case "huge":
+            compiled.write_bytes(content + bytes(1 << 20))
+        case "a folder":
+            compiled.unlink()
+            compiled.mkdir()
+
+
+@pytest.mark.parametrize("how", ["empty", "header cut", "of another Python", "huge", "a folder"])
+def test_a_compiled_file_that_cannot_be_of_the_source_is_passed_over(prefix: Path, how: str) -> None:
+    door(prefix)
+    (compiled,) = (prefix / SITE_PACKAGES / "secsign_gate/doors").glob("__pycache__/__init__.*.pyc")
+    damage(compiled, how)
+    said = door(prefix, "--broker", "/nowhere/broker.sock")
+    assert (said.returncode, said.stdout) == (75, ""), said.stderr
+
+
 @pytest.mark.parametrize(
     "missing", ["", "doors", "doors/start.py", "doors/__init__.py"], ids=lambda part: part or "all"
 )
