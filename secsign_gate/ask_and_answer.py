@@ -147,8 +147,8 @@ class Answer(WireMessage):
     """The end of a login.
 
     `allowed` with `why` a Ground, or not, with `why` a Reason (core/verdict.py) and `detail` a sentence or empty.
-    `waited` is in seconds. `speak` is False if the administrator wants no words where there is no terminal. This much is
-    the same in every version, and of a refusal nothing else is read: so a broker of another version, that is still
+    `waited` is in seconds. `speak` is False if the administrator wants no words where there is no terminal. This much
+    is the same in every version, and of a refusal nothing else is read: so a broker of another version, that is still
     running, can say what is wrong.
 
     The rest are the orders for the hand-over. `account` is its name, `home` and `login_shell` are what the password
