@@ -220,3 +220,27 @@ def test_who_had_no_turn_is_not_taken_for_unproven(monkeypatch: pytest.MonkeyPat
 
     with a_peer() as (peer, _):
         with_a_played_monitor(lambda _stream, _question: None, test)
+
+
+def test_answers_that_are_there_count_however_late_the_broker_gets_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a thousand doors start at once, the broker is one of a thousand that want to run."""
+    monkeypatch.setattr(monitor_module, "TURN_SECONDS", 10 * LONGEST_WAIT)
+    uids = range(1, monitor_module._MAX_AT_ONCE + 1)
+
+    async def work() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        monitor, loop = Monitor(ours), asyncio.get_running_loop()
+        waiting = [asyncio.create_task(unproven(monitor, peer._replace(uid=uid))) for uid in uids]
+        await asyncio.sleep(0)  # all ask
+        for _ in uids:
+            number = question_number(theirs.recv(1000))
+            theirs.send(encode_facts(number, facts_that_prove(peer.pid)))
+        before = loop.time
+        monkeypatch.setattr(loop, "time", lambda: before() + LONGEST_WAIT / 2)
+        for uid, said in zip(uids, await asyncio.gather(*waiting), strict=True):
+            assert f"does not run as uid {uid}," in said  # which it was not told before it had the answer
+        monitor.close()
+        theirs.close()
+
+    with a_peer() as (peer, _):
+        in_a_loop(work)
