@@ -59,11 +59,19 @@ def reach(gated: Gated, break_glass: tuple[str, ...], usable: Usable, doors: fro
     served = tuple(name for name in names if _is_served(name, usable, doors))
     locked_out = tuple(name for name in names if name not in served)
     if not served:
-        raise PreconditionError(
-            f"{usable.settings.users_file} maps nobody of whom the gate would stand in front of ({gated}), so all of "
-            "them would be locked out; add a line for at least one"
-        )
+        raise PreconditionError(_nobody(gated, usable, doors))
     return Reach(served, locked_out)
+
+
+def _nobody(gated: Gated, usable: Usable, doors: frozenset[str]) -> str:
+    """Say why nobody could be let in, and what to do."""
+    settings, registry = usable.settings, usable.orders.registry
+    whom = f"of whom the gate would stand in front of ({gated}), so all of them would be locked out"
+    if "authorized-keys" not in doors:
+        return f"{settings.users_file} maps nobody {whom}; add a line for at least one"
+    if registry is None:
+        return f"{settings.path} names no registry, and the door for keys knows no others; set registry_file"
+    return f"{settings.registry_file} has a key with a SecSign ID of nobody {whom}; add a line for at least one"
 
 
 def _is_served(name: str, usable: Usable, doors: frozenset[str]) -> bool:

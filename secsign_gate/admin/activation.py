@@ -67,6 +67,10 @@ Exit status: 0 if it is off, also if it was before; 1 if something is left to do
 """
 
 
+_NOT_ON = (
+    "nothing was changed: the gate is not on by `secsign-gate enable`; what was put into sshd_config.d by hand is taken"
+    " away by hand"
+)
 _LOOK_EVERY = 0.3
 
 
@@ -172,7 +176,7 @@ def disable(*, unconfirmed: bool, at_boot: bool) -> None:
         change = switch_off(Journal(), sys.prefix, say=lambda sentence: click.echo(f"  {printable(sentence)}"))
     except GateError as error:
         raise _Failed(str(error)) from None
-    click.echo("the gate is off; everything is as it was before" if change else "the gate was not on by `enable`")
+    click.echo("the gate is off; everything is as it was before" if change else _NOT_ON)
 
 
 def _request(ctx: click.Context, given: dict[str, Any]) -> Request:

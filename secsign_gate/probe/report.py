@@ -59,8 +59,13 @@ def _open(result: Result) -> list[Line]:
         Line(f"  {bypass.name}: {bypass.title}", outcome.status),
         Line(f"      {outcome.what}"),
         Line(f"      {bypass.way}"),
-        Line(f"      closed by: {'; '.join(bypass.closed_by)}"),
+        Line(f"      closed by: {'; '.join(map(_directive, bypass.closed_by))}"),
     ]
+
+
+def _directive(line: str) -> str:
+    in_a_comment = line.startswith("#")
+    return f"{line[1:]} (in the drop-in in a comment: yours to decide)" if in_a_comment else line
 
 
 def _closed(result: Result) -> Line:

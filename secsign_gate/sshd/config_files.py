@@ -82,7 +82,8 @@ def _content(path: str) -> str:
         with Path(path).open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise SshdError(f"{path} cannot be read ({error.strerror}); as root, sshd's configuration can") from None
+        mend = "run this as root" if isinstance(error, PermissionError) else "correct the name, or the Include of it"
+        raise SshdError(f"{path} cannot be read ({error.strerror}); {mend}") from None
     if len(content) > _MAX_BYTES:
         raise SshdError(f"{path} is larger than {_MAX_BYTES} bytes; is it a configuration of sshd?")
     if b"\0" in content:

@@ -72,7 +72,12 @@ def test_enabled_confirmed_from_a_new_login_and_disabled(host: ActivationHost, a
     assert not host.drop_in.exists()
     assert gets_in(alice)
     host.wait_until_undone()
-    assert host.run("disable").stdout == "the gate was not on by `enable`\n"
+    again = host.run("disable")
+    assert again.returncode == 0
+    assert again.stdout == (
+        "nothing was changed: the gate is not on by `secsign-gate enable`; what was put into sshd_config.d by hand is "
+        "taken away by hand\n"
+    )
 
 
 def test_without_a_confirmation_all_is_undone(host: ActivationHost, alice: Person) -> None:

@@ -121,6 +121,17 @@ def test_keys_from_the_registry(host: ActivationHost, broker: RunningBroker, ali
     assert not host.drop_in.exists()
 
 
+def test_a_registry_in_which_nobody_has_a_key(host: ActivationHost, broker: RunningBroker) -> None:
+    (CONFIGURATION / "registry").write_text("# nobody yet\n")
+    orders = CONFIGURATION / "secsign-gate.toml"
+    orders.write_text('registry_file = "registry"\n' + orders.read_text())
+    broker.reload()
+    done = host.enable("--door", "force-command", "--door", "authorized-keys")
+    assert done.returncode == 1
+    assert "/registry has a key with a SecSign ID of nobody of whom the gate would stand in front of" in done.stderr
+    assert not host.drop_in.exists()
+
+
 def test_a_daemon_that_goes_by_older_orders(host: ActivationHost) -> None:
     host.gate.user("bob", secsign_id="bob")
     done = host.enable("--user", "bob")
@@ -132,7 +143,7 @@ def test_a_daemon_that_goes_by_older_orders(host: ActivationHost) -> None:
     ("words", "sentence"),
     [
         (("--door", "pam", "--embedded"), "the PAM door asks the daemon and nobody else"),
-        (("--door", "authorized-keys"), "maps nobody of whom the gate would stand in front of"),
+        (("--door", "authorized-keys"), "names no registry, and the door for keys knows no others; set registry_file"),
     ],
 )
 def test_what_a_door_needs(host: ActivationHost, words: tuple[str, ...], sentence: str) -> None:

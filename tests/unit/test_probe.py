@@ -78,6 +78,11 @@ def test_the_report_says_what_got_through_first_and_how_to_close_it() -> None:
     assert not report.is_tight
 
 
+def test_a_line_that_is_there_in_a_comment_is_told_without_the_mark_of_one() -> None:
+    text = [line.text for line in lines(whole(other_authentication_method=through("a password was enough")))]
+    assert "      closed by: AuthenticationMethods publickey (in the drop-in in a comment: yours to decide)" in text
+
+
 def test_what_is_agreed_to_is_not_tight() -> None:
     assert not whole(tunnel=Outcome(Status.AGREED, "it said yes")).is_tight
     assert whole(tunnel=held("refused"), subsystem=unknown("why")).is_tight

@@ -142,9 +142,9 @@ def test_what_is_no_configuration_is_told(tmp_path, content, words):
 
 
 def test_a_file_that_is_not_there_or_a_folder_is_told(tmp_path):
-    with pytest.raises(SshdError, match="cannot be read"):
+    with pytest.raises(SshdError, match=r"cannot be read \(No such .*; correct the name"):
         read_config(str(tmp_path / "nothing"))
-    with pytest.raises(SshdError, match="cannot be read"):
+    with pytest.raises(SshdError, match=r"cannot be read \(Is a .*; correct the name"):
         read_config(str(tmp_path))
 
 
