@@ -1,7 +1,7 @@
 """SSH connections that were proven before: their next door is recognised without asking the monitor again.
 
 What is looked at is what everybody may read in /proc, and it is read anew each time. Whether it proves anything is
-judged in core/proof.py. Where root's processes are hidden (hidepid), nothing is recognised, and the monitor is asked.
+judged in core/proof.py. Where others' processes are hidden (hidepid), nothing is recognised, and the monitor is asked.
 """
 
 from collections import OrderedDict
