@@ -192,16 +192,16 @@ def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _own_sentence(told: str) -> str:
-    """Return what sshd said on standard error, as one printable line."""
+    """Return what sshd said on standard error, as one printable line, and what to do."""
     lines = [line.strip() for line in told.replace("\r", "").split("\n")]
-    said = "; ".join(line for line in lines if line and not _DEBUG.match(line))
+    said = ", ".join(line for line in lines if line and not _DEBUG.match(line))
     clean = "".join(letter if letter.isprintable() else "?" for letter in said)
-    hint = ""
+    mend = "correct it, until `sshd -t` says nothing"
     if "Missing privilege separation directory" in clean:
-        hint = " (it is made when sshd starts: start it once)"
+        mend = "start sshd once, which makes it"
     elif "no hostkeys available" in clean and os.geteuid():
-        hint = " (run this as root)"
-    return (clean or "it gave no reason") + hint
+        mend = "run this as root"
+    return f"{clean or 'it gave no reason'}; {mend}"
 
 
 __all__ = [

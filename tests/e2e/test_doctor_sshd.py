@@ -183,6 +183,7 @@ def test_a_broken_configuration_is_one_clear_finding(tmp_path: Path) -> None:
     (finding,) = examine(configuration, "alice")
     assert finding.status == Status.BROKEN
     assert "50-broken.conf" in finding.what
+    assert finding.mend.startswith("correct it")
     assert finding.what.isprintable()
 
 

@@ -33,10 +33,13 @@ def ask(sshd: Sshd) -> None:
     ("script", "said"),
     [
         ("exit 255", "it gave no reason"),
-        ("echo 'line 3: Bad configuration option: Foo' >&2; exit 255", "line 3: Bad configuration option: Foo"),
-        ("printf 'a\\033[31mred\\r\\nb\\r\\n' >&2; exit 1", "a?[31mred; b"),
-        ("echo 'debug1: not worth telling' >&2; echo bad >&2; exit 1", ": bad"),
-        ("echo 'Missing privilege separation directory: /run/sshd' >&2; exit 255", "start it once"),
+        (
+            "echo 'line 3: Bad configuration option: Foo' >&2; exit 255",
+            "line 3: Bad configuration option: Foo; correct it",
+        ),
+        ("printf 'a\\033[31mred\\r\\nb\\r\\n' >&2; exit 1", "a?[31mred, b; correct it"),
+        ("echo 'debug1: not worth telling' >&2; echo bad >&2; exit 1", ": bad; correct it"),
+        ("echo 'Missing privilege separation directory: /run/sshd' >&2; exit 255", "; start sshd once"),
         ("kill -SEGV $$", "it gave no reason"),
         ("exit 0", "said nothing"),
     ],
