@@ -89,6 +89,26 @@ def test_disable_killed_at_a_step_is_finished_by_itself(host: ActivationHost, st
     assert host.ssh("echo in").outcome()[:2] == (0, b"in\n")
 
 
+def test_confirm_killed_when_it_is_on_record_has_confirmed(host: ActivationHost) -> None:
+    def at_step(name: str) -> None:
+        assert name == "confirmed"
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert host.enable("--no-trial").returncode == 0
+    pid = os.fork()
+    if pid == 0:
+        try:
+            confirm(host.journal, at_the_console=True, at_step=at_step)
+        finally:
+            os._exit(1)
+    assert end(pid) == -signal.SIGKILL
+    until(lambda: not watcher_is_there(host.journal))  # it has seen that, too
+    assert host.run("disable", "--unconfirmed", "--at-boot").stdout == "no change waits to be confirmed\n"
+    assert "secsign-gate-force-command" in host.forced()
+    assert host.run("disable").returncode == 0
+    assert host.drop_in.read_text() == OLD
+
+
 def test_a_disk_that_is_full_when_it_is_to_wait(host: ActivationHost, tmp_path: Path) -> None:
     """The undo itself finds no room for its own record, and puts the files back all the same."""
     Path(DEFAULT_FOLDER).mkdir(parents=True, exist_ok=True)
