@@ -25,6 +25,11 @@ class GateProgram(NamedTuple):
     config: str
     broker: str
 
+    @property
+    def own_interpreter(self) -> str:
+        """The Python that runs the script: where none is named, the one beside it, which an installer writes into it."""
+        return self.interpreter or f"{self.script.rpartition('/')[0]}/python3"
+
 
 def parse_force_command(text: str) -> GateProgram | None:
     """Return the program in `text`, as `sshd -T` prints a ForceCommand; None if that is not this gate."""

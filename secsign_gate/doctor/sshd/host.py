@@ -35,7 +35,7 @@ def host_facts(
     values = [value.partition("=")[2] for effective in effectives for value in effective.values("setenv")]
     paths = {part for value in values for part in value.split(":")}
     gates = {gate_on_line(effective.value("forcecommand")) for effective in effectives}
-    interpreters = {gate.interpreter for gate in gates if gate is not None}
+    at_risk = {gate.interpreter for gate in gates if gate is not None and reads_homes(gate.own_interpreter)}
     return Host(
         sshd.version,
         configuration.lines,
@@ -45,7 +45,7 @@ def host_facts(
         _sshrc(),
         frozenset(path for path in paths if only_root_makes(path)),
         settings,
-        reads_homes=frozenset(path for path in interpreters if reads_homes(path)),
+        reads_homes=frozenset(at_risk),
     )
 
 

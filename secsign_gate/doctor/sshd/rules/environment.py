@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.pam_lines import PamLine
-from secsign_gate.doctor.sshd.rules.variables import PYTHON, heeded, is_overruled, set_env_line
+from secsign_gate.doctor.sshd.rules.variables import PYTHON, heeded, is_overruled, isolated_line, set_env_line
 from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 from secsign_gate.sshd.config_lines import split_arguments
 
@@ -102,11 +102,12 @@ def _pam(session: Session) -> Iterator[Hole]:
     variables = [variable for variable in heeded(session) if not is_overruled(session, variable.name)]
     # What every program heeds is enough to be told, and the same for all shells.
     missing = [one.name for one in variables if not one.shells] or [one.name for one in variables]
-    missing += _of_python(session)
-    if missing:
-        what = f"{reading.place} reads ~/.pam_environment, and no SetEnv overrules {_listed(missing)}"
-        mend = f"{session.mend('SetEnv')}, as the first SetEnv; or take user_readenv=1 out of {reading.path}"
-        yield Hole(Status.OPEN, what, mend, set_env_line(session))
+    of_python = _of_python(session)
+    if missing or of_python:
+        what = f"{reading.place} reads ~/.pam_environment, and no SetEnv overrules {_listed([*missing, *of_python])}"
+        mend = session.mend("ForceCommand") if of_python else f"{session.mend('SetEnv')}, as the first SetEnv"
+        lines = [set_env_line(session)] * bool(missing) + [isolated_line(session)] * bool(of_python)
+        yield Hole(Status.OPEN, what, f"{mend}; or take user_readenv=1 out of {reading.path}", "\n".join(lines))
 
 
 def _second_set_env(session: Session) -> Iterator[Hole]:

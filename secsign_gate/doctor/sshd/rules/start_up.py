@@ -9,6 +9,7 @@ from secsign_gate.doctor.sshd.rules.variables import (
     READ_FILES_AT_HOME,
     ZSH,
     is_overruled,
+    isolated_line,
     set_env_line,
 )
 from secsign_gate.doctor.sshd.session import Hole, Rule, Session
@@ -62,9 +63,7 @@ def _interpreter(session: Session) -> Iterator[Hole]:
     if not _LEAVES_THE_HOME_ALONE & set(gate.options):
         where = session.where("ForceCommand")
         what = f"{gate.interpreter} is started without -I{where}, and runs *.pth of ~/.local before the gate"
-        command = session.effective.value("forcecommand")
-        isolated = command.replace(" ".join((gate.interpreter, *gate.options)), f"{gate.interpreter} -I -S", 1)
-        yield Hole(Status.OPEN, what, session.mend("ForceCommand"), f"ForceCommand {isolated}")
+        yield Hole(Status.OPEN, what, session.mend("ForceCommand"), isolated_line(session))
 
 
 def _user_rc(session: Session) -> Iterator[Hole]:

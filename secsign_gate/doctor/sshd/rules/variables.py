@@ -87,6 +87,16 @@ def set_env_line(session: Session) -> str:
     return f"SetEnv {' '.join(_quoted(f'{name}={value}') for name, value in pairs.items())}"
 
 
+def isolated_line(session: Session) -> str:
+    """Return the session's ForceCommand, which is the gate by an interpreter, with that told to take no other code."""
+    command, gate = session.effective.value("forcecommand"), session.gate
+    if gate is None:
+        return ""
+    return (
+        f"ForceCommand {command.replace(' '.join((gate.interpreter, *gate.options)), f'{gate.interpreter} -I -S', 1)}"
+    )
+
+
 def _quoted(word: str) -> str:
     if word.isprintable() and not set(word) & set(" \t#'\"\\"):
         return word
