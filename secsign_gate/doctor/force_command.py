@@ -27,7 +27,7 @@ class GateProgram(NamedTuple):
 
     @property
     def own_interpreter(self) -> str:
-        """The Python that runs the script: where none is named, the one beside it, which an installer writes into it."""
+        """The Python that runs the script: where none is named, the one beside it, which installers write into it."""
         return self.interpreter or f"{self.script.rpartition('/')[0]}/python3"
 
 

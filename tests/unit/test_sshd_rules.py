@@ -269,9 +269,11 @@ def test_pams_user_file_is_a_hole_unless_everything_in_it_is_overruled(text):
 
 def test_where_pams_user_file_reaches_python_alone_the_line_to_write_is_the_gates():
     host = on(pam=tuple(parse_pam("/etc/pam.d/sshd", "session required pam_env.so user_readenv=1")))
-    findings = judge([session(host=host, forcecommand=DOOR.replace("-I -S ", ""))])
-    (one,) = (finding for finding in findings if finding.bypass == "pam-environment")
-    assert (one.status, one.line) == (Status.OPEN, f"ForceCommand {DOOR}")
+    for start in ("/opt/secsign-gate/bin/python3 ", "/opt/secsign-gate/bin/python3 -E -s ", ""):
+        command = DOOR.replace("/opt/secsign-gate/bin/python3 -I -S ", start)
+        findings = judge([session(host=host, forcecommand=command)])
+        (one,) = (finding for finding in findings if finding.bypass == "pam-environment")
+        assert (one.status, one.line) == (Status.OPEN, f"ForceCommand {DOOR}")
 
 
 def test_sshrc_is_a_hole_if_it_has_the_users_home_or_others_write_it():

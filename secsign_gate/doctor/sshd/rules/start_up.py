@@ -62,7 +62,7 @@ def _interpreter(session: Session) -> Iterator[Hole]:
         return
     if not _LEAVES_THE_HOME_ALONE & set(gate.options):
         where = session.where("ForceCommand")
-        what = f"{gate.interpreter} is started without -I{where}, and runs *.pth of ~/.local before the gate"
+        what = f"{gate.own_interpreter} is started without -I{where}, and runs *.pth of ~/.local before the gate"
         yield Hole(Status.OPEN, what, session.mend("ForceCommand"), isolated_line(session))
 
 

@@ -88,13 +88,12 @@ def set_env_line(session: Session) -> str:
 
 
 def isolated_line(session: Session) -> str:
-    """Return the session's ForceCommand, which is the gate by an interpreter, with that told to take no other code."""
+    """Return the line of the session's ForceCommand, which is the gate, with Python told to take no other code."""
     command, gate = session.effective.value("forcecommand"), session.gate
     if gate is None:
         return ""
-    return (
-        f"ForceCommand {command.replace(' '.join((gate.interpreter, *gate.options)), f'{gate.interpreter} -I -S', 1)}"
-    )
+    started = " ".join((*([gate.interpreter] if gate.interpreter else []), *gate.options, gate.script))
+    return f"ForceCommand {command.replace(started, f'{gate.own_interpreter} -I -S {gate.script}', 1)}"
 
 
 def _quoted(word: str) -> str:
