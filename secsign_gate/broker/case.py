@@ -1,6 +1,5 @@
 """What is known of one login so far: for the record, for the person who waits, and for the answer."""
 
-from collections.abc import Awaitable
 from math import inf
 from os import fsencode
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from secsign_gate.core.verdict import Refuse, Verdict
 from secsign_gate.wire import PAM_DOOR, Answer, Ask, AskForPam, Progress
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
     from secsign_gate.broker.push import Push
 
 _NO_SHELL = "/bin/sh"  # what an account has whose entry names none (passwd(5))
@@ -40,7 +41,12 @@ class Case:
     )  # fmt: skip
 
     def __init__(
-        self, claim: Ask | AskForPam, peer: Peer, reference: str, started: float, proof: Awaitable[Proof] | None = None
+        self,
+        claim: Ask | AskForPam,
+        peer: Peer,
+        reference: str,
+        started: float,
+        proof: "Future[Proof] | None" = None,
     ) -> None:
         self.pam = claim if isinstance(claim, AskForPam) else None
         self.claim = _in_common(claim) if isinstance(claim, AskForPam) else claim

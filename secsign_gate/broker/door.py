@@ -46,13 +46,18 @@ class Door:
         self._answered = False
 
     async def claim(self) -> Ask | AskForPam:
-        """Return the door's question. Raises WireError if the first message is no question, or does not come."""
+        """Return the door's question.
+
+        Raises WireError if the first message is no question, or does not come, DoorLeftError after `give_up`.
+        """
         try:
             async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
                 message = decode(await self._stream.receive())
         except TimeoutError:
             raise WireError(f"no question came within {FIRST_MESSAGE_SECONDS:.0f} s") from None
         except (EOFError, OSError):
+            if self._gone.done():
+                raise DoorLeftError from None
             raise WireError("the door went away without a question") from None
         if not isinstance(message, Ask | AskForPam):
             raise WireError("the first message is not a question")
@@ -122,6 +127,8 @@ class Door:
         """Treat the door as one that leaves for this reason: this program ends. Its answer stays its answer."""
         if not self._gone.done():
             self._gone.set_result(None if self._answered else why)
+        if self._listening is None:
+            self._stream.stop_receiving()  # its question may never come
 
     async def objection_within(self, seconds: float) -> Reason | None:
         """Wait until the door leaves. Return what it said on leaving, None if it said nothing: an exec is silent."""

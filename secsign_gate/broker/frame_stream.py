@@ -65,6 +65,11 @@ class FrameStream:
         except (BlockingIOError, InterruptedError):
             return frame
 
+    def stop_receiving(self) -> None:
+        """End the direction that comes here: who receives learns it. What can be sent still can."""
+        with suppress(OSError):  # it may have ended already
+            self._stream.shutdown(socket.SHUT_RD)
+
     def abort(self) -> None:
         """End both directions: who receives learns it, and nothing can be sent any more."""
         with suppress(OSError):  # it may have ended already

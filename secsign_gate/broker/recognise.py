@@ -54,7 +54,7 @@ async def recognise(case: Case, door: Door, world: World) -> Login:
     """
     claim = case.claim
     connection = connection_of(case)
-    sshd, address_counts = await _proven(case, connection)
+    sshd, address_counts = await _proven(case, connection, door)
     proving = world.kept.proving
     known = proving.connections.of(sshd, case.peer.uid) if proving is not None and sshd is not None else Connection()
     account = await _account(case, known, door, world)
@@ -134,16 +134,17 @@ def checked_account(case: Case, account: Account) -> Account:
     return account
 
 
-async def _proven(case: Case, connection: SshConnection) -> tuple[SshdProcess | None, bool]:
+async def _proven(case: Case, connection: SshConnection, door: Door) -> tuple[SshdProcess | None, bool]:
     """Return the sshd process that holds the SSH connection, and whether the client's address may open anything.
 
     What cannot be proven makes nothing easier: no grant, no exempt network. Raises UnrecognisedError if the kernel
-    says something else than the door. An embedded broker has been started by its door, and takes its word.
+    says something else than the door, DoorLeftError if that leaves. An embedded broker is its door's, and believes it.
     """
     if case.proof is None:
         return None, True
     try:
-        proof = await case.proof
+        # A further door's is there already, and would not leave within these microseconds.
+        proof = await (case.proof if case.proof.done() else door.unless_it_leaves(case.proof))
     except UnprovenError as error:
         case.unproven = str(error)
         error.__traceback__ = None  # its frames keep the case, which keeps the error: a circle, and a claim is long

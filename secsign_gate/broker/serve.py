@@ -7,7 +7,7 @@ from secsign_gate.broker.audit_record import Event
 from secsign_gate.broker.case import Case
 from secsign_gate.broker.client_watch import client_watched
 from secsign_gate.broker.decide import decide
-from secsign_gate.broker.door import Door
+from secsign_gate.broker.door import Door, DoorLeftError
 from secsign_gate.broker.peer import Peer
 from secsign_gate.broker.world import World
 from secsign_gate.core.proof import Proof
@@ -32,6 +32,9 @@ async def serve(door: Door, peer: Peer, world: World) -> None:
 async def _served(door: Door, peer: Peer, proof: "asyncio.Future[Proof] | None", world: World) -> None:
     try:
         claim = await door.claim()
+    except DoorLeftError:
+        await door.answer(Answer(allowed=False, why=door.why_it_left()))  # nor did it ask for anything
+        return
     except WireError as error:
         # Nobody asked for anything that could be judged or recorded. If it is a door, it is of another version.
         await door.answer(Answer(allowed=False, why=Reason.BROKER_UNAVAILABLE, detail=str(error)))

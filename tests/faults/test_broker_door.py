@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
+    from secsign_gate.core.proof import Proof
+
 LONGEST_WAIT = 30.0  # seconds; a guard against hanging, never an expectation
 
 
@@ -357,6 +359,35 @@ def test_the_proof_of_a_door_that_has_gone_takes_nobodys_turn(visited: Visited) 
         await asyncio.wait({proof})
         assert proof.cancelled()
         await visit.end()
+
+    visited(test)
+
+
+def test_who_has_not_asked_yet_is_told_at_once_that_the_broker_stops(visited: Visited) -> None:
+    """Else anybody could hold up every restart, by connections that say nothing."""
+
+    async def test(visit: Visit) -> None:
+        await visit.begin(None)
+        await asyncio.sleep(0)
+        visit.door.give_up(Reason.BROKER_STOPPING)
+        assert (await visit.answer()).why == Reason.BROKER_STOPPING
+        await visit.end()
+        assert visit.records.said() == []
+
+    visited(test)
+
+
+def test_who_waits_for_a_proof_is_told_at_once_that_the_broker_stops(visited: Visited) -> None:
+    async def test(visit: Visit) -> None:
+        proof: asyncio.Future[Proof] = asyncio.get_running_loop().create_future()
+        visit.world.begin_proof = lambda _peer: proof
+        await visit.begin()
+        while not visit.world.kept.present:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        visit.door.give_up(Reason.BROKER_STOPPING)
+        assert (await visit.answer()).why == Reason.BROKER_STOPPING
+        await visit.end()
+        assert visit.records.said() == ["verdict: broker_stopping"]
 
     visited(test)
 
