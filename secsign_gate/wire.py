@@ -11,6 +11,7 @@ Either side closing the stream ends the login; without an Answer that allows, th
 """
 
 from secsign_gate.ask_and_answer import (
+    FORMS,
     HEADER,
     MAX_FRAME,
     MAX_STRINGS,
@@ -21,6 +22,8 @@ from secsign_gate.ask_and_answer import (
     WireMessage,
     frame_length,
     read,
+    write_string,
+    write_uint32,
 )
 from secsign_gate.errors import WireError
 
@@ -43,6 +46,21 @@ __all__ = (  # noqa: RUF022 - the messages, then how long one may be, then how i
     "decode",
     "frame_length",
 )
+
+
+def _write_found(lines: list[tuple[bytes, int, bytes]]) -> bytes:
+    """Return a list of lines found in files: path, line number, line."""
+    return write_uint32(len(lines)) + b"".join(
+        write_string(path) + write_uint32(number) + write_string(line) for path, number, line in lines
+    )
+
+
+def _take_found(reader: Reader) -> list[tuple[bytes, int, bytes]]:
+    """Take what `_write_found` returns."""
+    return [(reader.string(), reader.uint32(), reader.string()) for _ in range(reader.count())]
+
+
+FORMS[list[tuple[bytes, int, bytes]]] = _write_found, _take_found
 
 
 class KeyLines(WireMessage):

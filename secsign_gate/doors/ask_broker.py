@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-    from secsign_gate.ask import Ask
+    from secsign_gate.ask_and_answer import Ask
     from secsign_gate.doors.claim import Interrupts
     from secsign_gate.doors.waiting import Waiting
     from secsign_gate.errors import BrokerUnavailable

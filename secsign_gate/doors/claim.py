@@ -7,13 +7,13 @@ import _signal  # type: ignore[import-not-found] # `signal` would load enum, for
 import posix
 from time import time
 
-from secsign_gate.ask import Ask
+from secsign_gate.ask_and_answer import Ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-    from secsign_gate.ask import WireMessage
+    from secsign_gate.ask_and_answer import WireMessage
 
     Interrupts = tuple[int, list[int]]  # a descriptor that is readable once one came, and which signals are noted
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 PACKAGE = sys.path[0] + "/secsign_gate"
 DOORS = PACKAGE + "/doors"
 PLACES = {
-    "secsign_gate.ask": (PACKAGE, "ask"),
     "secsign_gate.ask_and_answer": (PACKAGE, "ask_and_answer"),
     "secsign_gate.doors": (DOORS, "__init__"),
     "secsign_gate.doors.ask_broker": (DOORS, "ask_broker"),

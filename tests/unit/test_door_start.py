@@ -106,7 +106,7 @@ def test_an_installation_that_is_incomplete_says_so(prefix: Path, missing: str) 
     assert said.stderr.endswith("); tell your administrator\n")
 
 
-@pytest.mark.parametrize("missing", ["ask.py", "ask_and_answer.py", "doors/claim.py", "doors/hand_over.py"])
+@pytest.mark.parametrize("missing", ["ask_and_answer.py", "doors/claim.py", "doors/hand_over.py"])
 def test_a_part_that_is_missing_later_is_a_refusal(prefix: Path, missing: str) -> None:
     (prefix / SITE_PACKAGES / "secsign_gate" / missing).unlink()
     said = door(prefix, "--config", "/nowhere")

@@ -70,8 +70,7 @@ OURS = {
     ),
     "simulator": ("simulator",),
     "wire.py": ("ask_and_answer", "errors"),
-    "ask_and_answer.py": ("ask", "errors"),
-    "ask.py": ("errors",),
+    "ask_and_answer.py": ("errors",),
     "errors.py": (),
     "trusted_file.py": ("errors",),
     "__init__.py": (),
@@ -155,9 +154,9 @@ def loaded_by(code):
 
 PROGRESS = progress()
 TO_KNOCK = {"secsign_gate", "secsign_gate.doors", "_socket"}
-TO_ASK = {"secsign_gate.ask", "secsign_gate.doors.claim"}
+TO_ASK = {"secsign_gate.ask_and_answer", "secsign_gate.doors.claim"}
 TO_OBEY = {
-    "secsign_gate.ask_and_answer", "secsign_gate.doors.ask_broker", "secsign_gate.doors.hand_over", "select",
+    "secsign_gate.doors.ask_broker", "secsign_gate.doors.hand_over", "select",
 }  # fmt: skip # while the broker looks into the question
 FOR_WORDS = {
     "secsign_gate.doors.wait_for_broker", "secsign_gate.doors.waiting", "secsign_gate.errors", "secsign_gate.terminal",
