@@ -13,7 +13,7 @@ from by_hand import door
 from running_broker import PROGRAM, SOCKET, RunningBroker
 from stranger import Stranger, until
 
-from secsign_gate.core.verdict import REFUSED, Reason
+from secsign_gate.core.verdict import COULD_NOT_ASK, REFUSED, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,20 @@ def test_an_approval_counts_for_as_long_as_was_said(gate: Gate, broker: RunningB
     assert grounds(gate) == ["approved", "approved"]
 
 
+def test_the_status_ends_with_1_while_something_is_wrong(gate: Gate, broker: RunningBroker) -> None:
+    ends = []
+    for wait_seconds in (5, 1, 5):  # the second is not within bounds
+        gate.configure(push={"wait_seconds": wait_seconds})
+        broker.reload()
+        ends += [
+            subprocess.run([PROGRAM, "status", *more], capture_output=True, check=False) for more in ([], ["--json"])
+        ]
+    assert [end.returncode for end in ends] == [0, 0, 1, 1, 0, 0]
+    assert b"push.wait_seconds: is out of range" in ends[2].stdout
+    broker.kill(signal.SIGTERM)
+    assert subprocess.run([PROGRAM, "status"], capture_output=True, check=False).returncode == COULD_NOT_ASK
+
+
 def test_all_pushes_of_fifty_who_wait_are_withdrawn_when_the_broker_is_stopped(
     gate: Gate, broker: RunningBroker, people: list[Person]
 ) -> None:
@@ -148,7 +162,7 @@ def test_all_pushes_of_fifty_who_wait_are_withdrawn_when_the_broker_is_stopped(
         assert [stream.answer().why for stream in silent] == [Reason.BROKER_STOPPING] * len(silent)
     for login in logins:
         status, stdout, stderr = login.outcome()
-        assert (status, stdout) == (75, b"")
+        assert (status, stdout) == (COULD_NOT_ASK, b"")
         assert b"is being stopped or restarted" in stderr
     assert not any(person.has("proof") for person in people)
     for person in people:
