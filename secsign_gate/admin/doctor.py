@@ -37,6 +37,7 @@ and this one after each change to sshd, and when somebody cannot log in.
 Examples:
   secsign-gate doctor
   secsign-gate doctor --all
+  secsign-gate doctor --group ops
   secsign-gate doctor --user alice
   secsign-gate doctor --user alice --push
   secsign-gate doctor --json | jq '.stations[].findings[] | select(.status == "open")'
@@ -55,6 +56,7 @@ Exit status, the first that applies:
 @click.option("--config", "path", default=DEFAULT_PATH, show_default=True, help="The gate's configuration.")
 @click.option("--sshd", metavar="PATH", help="The sshd to ask. Default: the one that runs.")
 @click.option("--sshd-config", metavar="PATH", help="Its configuration. Default: that of the one that runs.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="Ask sshd about this group's members only.")
 @click.option("--user", metavar="NAME", help="Walk the way of this account's login.")
 @click.option("--fingerprint", "fingerprints", multiple=True, help="... with the key of this fingerprint (SHA256:...).")
 @click.option("--push", is_flag=True, help="... and push once. Whoever holds the phone sees that it is a test.")
@@ -68,6 +70,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     path: str,
     sshd: str | None,
     sshd_config: str | None,
+    groups: tuple[str, ...],
     user: str | None,
     fingerprints: tuple[str, ...],
     push: bool,
@@ -80,9 +83,11 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError("--push and --fingerprint are about one login: add --user.", ctx)
     if push and offline:
         raise click.UsageError("--push asks the ID server: leave out --offline.", ctx)
+    if user is not None and groups:
+        raise click.UsageError("--user is one account and --group are many: leave out one of them.", ctx)
     page = _page()
     if user is None:
-        examined = _with_change(examine_host(path, see_sshd(sshd, sshd_config), id_servers=not offline))
+        examined = _with_change(examine_host(path, see_sshd(sshd, sshd_config), groups, id_servers=not offline))
         if as_json:
             click.echo(json.dumps(report(examined), indent=2))
         else:

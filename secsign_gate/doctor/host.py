@@ -29,15 +29,20 @@ from secsign_gate.sshd.program import SshdError
 _SOMEBODY = SecSignId("secsign-gate-doctor")  # to ask for nobody's auth session with; no SecSign ID need exist
 
 
-def examine_host(configuration: str, seen: SshdSeen, *, id_servers: bool = True) -> tuple[Examined, ...]:
-    """Look at everything, under the orders in `configuration`. `id_servers`: also ask those, over the network."""
+def examine_host(
+    configuration: str, seen: SshdSeen, groups: tuple[str, ...] = (), *, id_servers: bool = True
+) -> tuple[Examined, ...]:
+    """Look at everything, under the orders in `configuration`, and ask sshd about everybody, or about these groups.
+
+    `id_servers`: also ask those, over the network.
+    """
     orders = load_orders(configuration)
     found = daemon_found(orders.settings) if orders.settings is not None else None
     return (
         Examined(
             Station.SSHD,
             (
-                *way_in_findings(seen, orders.settings),
+                *way_in_findings(seen, orders.settings, groups=groups),
                 *examine_homes(seen.gated),
                 *examine_way_out(seen.gated, seen.others),
             ),
@@ -49,15 +54,17 @@ def examine_host(configuration: str, seen: SshdSeen, *, id_servers: bool = True)
     )
 
 
-def way_in_findings(seen: SshdSeen, settings: Settings | None, account: str = "") -> tuple[Finding, ...]:
-    """Judge what sshd would do with everybody, or with `account`, and who could change what it reads."""
+def way_in_findings(
+    seen: SshdSeen, settings: Settings | None, accounts: tuple[str, ...] = (), groups: tuple[str, ...] = ()
+) -> tuple[Finding, ...]:
+    """Judge what sshd would do with everybody, or with these, and who could change what it reads."""
     if seen.sshd is None or (seen.fault and os.geteuid() != 0):
         return (unusable_sshd(seen.fault), *examine_pam_files())
-    accounts = (account,) if account else ()
-    findings = [*sshd_findings(seen.sshd, accounts=accounts, settings=settings.sshd if settings is not None else None)]
-    if seen.left_out:
+    ours = settings.sshd if settings is not None else None
+    findings = [*sshd_findings(seen.sshd, accounts=accounts, groups=groups, settings=ours)]
+    if seen.left_out and not groups:
         what = f"{seen.left_out} more accounts have a shell, and sshd was not asked about them"
-        findings.append(Finding(Status.UNKNOWN, "", "", what, "", "ask for one by --user"))
+        findings.append(Finding(Status.UNKNOWN, "", "", what, "", "ask for one by --user, or for a group by --group"))
     with suppress(SshdError):  # sshd_findings has told that they cannot be read
         findings += examine_sshd_files(read_config(seen.sshd.configuration))
     findings += examine_pam_files()

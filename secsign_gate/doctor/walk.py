@@ -79,7 +79,7 @@ def _sshd(seen: SshdSeen, one: AtSshd | None, orders: Orders) -> tuple[Finding, 
     # What is closed is the whole host's business; here it would hide the steps.
     judged = [
         finding
-        for finding in way_in_findings(seen, orders.settings, one.account.name)
+        for finding in way_in_findings(seen, orders.settings, (one.account.name,))
         if finding.status is not Status.CLOSED
     ]
     before = one_login.examine_gate_before(one)

@@ -129,6 +129,22 @@ class TestWholeHost:
         assert state() == before
         assert gate.phone("alice").auth_sessions() == []
 
+    def test_of_a_group_sshd_is_asked_about_its_members_only(self, gate: Gate) -> None:
+        """Whoever has a shell, and carol, who has none and stands in the group database only."""
+        gate.drop_in = drop_in.gated().replace("Match all", "Match User *,!bob,!carol")
+        subprocess.run(["usermod", "-aG", "operators", "carol"], check=True)
+        try:
+            found = findings(gate, "--group", "operators")
+        finally:
+            subprocess.run(["gpasswd", "-d", "carol", "operators"], check=True, capture_output=True)
+        open_to = {one["account"] for one in found if one["bypass"] == "ungated-account" and one["status"] == "open"}
+        assert open_to == {"carol"}
+
+    def test_a_group_without_members_is_no_group_in_order(self, gate: Gate) -> None:
+        assert the_one(findings(gate, "--group", "nobody-is-in-it"), "nobody on this host is in the group")
+        assert doctor(gate, "--group", "nobody-is-in-it").returncode == 78
+        assert doctor(gate, "--group", "operators", "--user", "alice").returncode == 2
+
     def test_sshd_without_the_gate(self, gate: Gate) -> None:
         done = doctor(gate, at="ungated")
         assert done.returncode == 1

@@ -1,5 +1,6 @@
 """Who is looked at, and what sshd says of each of them. Decides nothing."""
 
+import grp
 import pwd
 from collections.abc import Iterable
 from contextlib import suppress
@@ -51,14 +52,22 @@ def chosen_accounts(
             found[name] = account_named(pwd.getpwnam(name))
         except (KeyError, ValueError):
             findings.append(Finding(Status.BROKEN, "", name, f"there is no account {name!a} on this host"))
-    members = [one for one in accounts_with_shells() if set(one.groups) & set(groups)]
-    known = {group for one in members for group in one.groups}
-    findings += [
-        Finding(Status.NOTE, "", "", f"nobody with a shell is in the group {group!a}")
-        for group in groups
-        if group not in known
-    ]
-    return [*(found | {one.name: one for one in members}).values()], findings
+    for group in groups:
+        members = {one.name: one for one in accounts_with_shells() if group in one.groups} | _listed_members(group)
+        if not members:
+            findings.append(Finding(Status.BROKEN, "", "", f"nobody on this host is in the group {group!a}"))
+        found |= members
+    return list(found.values()), findings
+
+
+def _listed_members(group: str) -> dict[str, Account]:
+    """Return those whom the group database lists, which has accounts of a directory service, too."""
+    found = {}
+    with suppress(KeyError, ValueError):  # a name that cannot be one
+        for name in grp.getgrnam(group).gr_mem:
+            with suppress(KeyError):  # a name that is left over
+                found[name] = account_named(pwd.getpwnam(name))
+    return found
 
 
 def accounts_without_shells(lines: Iterable[Line]) -> list[Account]:
