@@ -135,6 +135,7 @@ class Daemon:
 
     async def _send_home(self) -> None:
         """Refuse everybody who waits, withdraw what is on their phones. Takes STOP_SECONDS at most."""
+        self.kept.stopping = True
         for door in self._doors:
             door.give_up(Reason.BROKER_STOPPING)
         with suppress(TimeoutError):

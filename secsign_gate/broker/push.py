@@ -133,7 +133,8 @@ class Push:
         Else who has a key, and leaves before each look, could have a phone pushed again and again, denied or not.
         """
         try:
-            if approval is not None and approval.verdict is None:
+            # A broker that stops remembers nothing, and has a request for each push to make as it is.
+            if approval is not None and approval.verdict is None and not self._world.kept.stopping:
                 approval = await self._looked_at_once_more(approval)
         finally:
             await self._world.tidied(opening, approval)

@@ -53,7 +53,8 @@ class Kept:
 
     `proving` is None in an embedded broker, which has no means to prove what its door says, and no need: the door is
     the process that started it. `pushes` counts them, and `last_push_at` is on the broker's clock, in seconds. `tally`
-    counts verdicts by `allow` or `refuse` and their ground or reason.
+    counts verdicts by `allow` or `refuse` and their ground or reason. `stopping` is set when all pushes are to be
+    withdrawn, for which the daemon has a deadline of its own.
     """
 
     def __init__(self, state: State, proving: Proving | None = None) -> None:
@@ -64,6 +65,7 @@ class Kept:
         self.last_push_at: float | None = None
         self.present: set[Case] = set()
         self.tally: Counter[tuple[str, str]] = Counter()
+        self.stopping = False
 
 
 class World:
@@ -183,7 +185,7 @@ class World:
         """Withdraw or dispose of an auth session; the person has got the answer by then."""
         try:
             auth_session = await opening  # bounded by the client's own limits
-            async with asyncio.timeout(TIDY_UP_SECONDS):
+            async with asyncio.timeout(None if self.kept.stopping else TIDY_UP_SECONDS):
                 if approval is not None and is_used_up(approval):
                     await self.id_server.release(auth_session)
                 else:

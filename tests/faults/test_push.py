@@ -9,6 +9,7 @@ import pytest
 from broker_visit import IdServerOfFutures, Records, orders_for_alice, world_with
 
 from secsign_gate.broker import push as push_module
+from secsign_gate.broker import world as world_module
 from secsign_gate.broker.push import Push, push_for
 from secsign_gate.broker.world import World
 from secsign_gate.core.ancestry import SshdProcess
@@ -339,5 +340,33 @@ def test_orders_are_closed_once_all_that_began_under_them_has_ended(pushing: Pus
         await closing
         assert closed.is_set()
         assert id_server.disposed == ["release 7"]
+
+    pushing(test)
+
+
+def test_a_broker_that_stops_withdraws_and_takes_all_its_time_for_that(
+    pushing: Pushing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A last look is for what will be remembered, which is nothing; and the next broker makes nobody wait for this."""
+    monkeypatch.setattr(push_module, "LAST_LOOK_SECONDS", 2 * LONGEST_WAIT)
+    monkeypatch.setattr(world_module, "TIDY_UP_SECONDS", 0.0)
+
+    async def test(world: World, id_server: IdServers) -> None:
+        withdrawn = []
+
+        async def late() -> None:
+            await asyncio.sleep(0.01)
+            withdrawn.append(True)
+
+        id_server.disposing = late
+        push = joined(world)
+        await id_server.asked
+        id_server.created.set_result(None)
+        await until_stage(push, "pushed")
+        world.kept.stopping = True
+        push.leave()
+        await world.aclose()
+        assert id_server.disposed == ["cancel 7"]
+        assert withdrawn == [True]
 
     pushing(test)
