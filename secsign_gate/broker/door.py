@@ -34,7 +34,7 @@ class DoorLeftError(Exception):
 
 
 class Door:
-    """One door at the end of `stream`. Reading never stops, so that a door that leaves is noticed at once."""
+    """One door at the end of `stream`. It is read while anything is waited for, so that one that leaves is noticed."""
 
     __slots__ = ("__weakref__", "_answered", "_gone", "_key_lines", "_listening", "_stream")
 
@@ -63,7 +63,6 @@ class Door:
             raise WireError("the first message is not a question")
         if isinstance(message, Ask) and message.door == PAM_DOOR:
             raise WireError("the question of a forced command comes in the name of PAM")
-        self._listening = asyncio.create_task(self._listen())
         return message
 
     async def find_key_lines(self, needles: tuple[bytes, ...], paths: list[str]) -> KeyLines:
@@ -98,6 +97,7 @@ class Door:
 
         A coroutine is stopped then, a future is somebody else's and left alone.
         """
+        self._be_listening()
         task = asyncio.ensure_future(work)
         either: set[asyncio.Future[Any]] = {task, self._gone}
         try:
@@ -114,7 +114,8 @@ class Door:
         return task.result()
 
     def require_presence(self) -> None:
-        """Raise DoorLeftError if the door has left."""
+        """Raise DoorLeftError if the door has left, as far as that is known by now."""
+        self._be_listening()
         if self._gone.done():
             raise DoorLeftError
 
@@ -132,6 +133,9 @@ class Door:
 
     async def objection_within(self, seconds: float) -> Reason | None:
         """Wait until the door leaves. Return what it said on leaving, None if it said nothing: an exec is silent."""
+        if self._listening is None:  # it was answered at once, as where a grant covers the login
+            await asyncio.wait({self._gone}, timeout=SETTLE_SECONDS)
+            self._be_listening()
         done, _ = await asyncio.wait({self._gone}, timeout=seconds)
         return self._gone.result() if done else None
 
@@ -143,12 +147,14 @@ class Door:
             self._listening = None  # its frames know this door: a circle, which would keep what was left unread
         self._stream.close()
 
+    def _be_listening(self) -> None:
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen())
+
     async def _listen(self) -> None:
         """Take what the door sends until it leaves. A door that breaks the rules has left."""
         said = None
         try:
-            if self._answered:  # at once, as where a grant covers the login: that door has other things to do first
-                await asyncio.sleep(SETTLE_SECONDS)
             while True:
                 message = decode(await self._stream.receive())
                 if isinstance(message, KeyLines) and self._key_lines is not None and not self._key_lines.done():
