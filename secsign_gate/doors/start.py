@@ -1,9 +1,9 @@
-"""The start of every login's door: its modules are found where they are known to be, without a search.
+"""The start of every login's door: its modules are read where they are known to be, without a search.
 
 To search takes Python a fifth of a millisecond and a dozen system calls for each module, and all who log in wait for
-that. So the modules that every login needs are named here with their files, and what Python has compiled of them is
-read in as few system calls as that takes. Where it is of another source than the one that is there, Python's own loader
-goes on. Every other module is searched for as always.
+that. So the modules that every login needs count as loaded from the start, and are read when something is wanted of
+them: what Python has compiled, in as few system calls as that takes, or if that is of another source than the one that
+is there, by Python's own loader. Every other module is searched for as always.
 
 bin/secsign-gate-force-command runs this text, with site-packages in front of the search path, and then calls `main`.
 """
@@ -13,12 +13,10 @@ import gc
 import marshal
 import posix
 import sys
-from _frozen_importlib import ModuleSpec  # importlib.machinery has both, and would have to be searched for itself
-from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader  # importlib's own would be searched for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import CodeType, ModuleType
 
 PACKAGE = sys.path[0] + "/secsign_gate"
@@ -30,38 +28,26 @@ PLACES = {
     "secsign_gate.doors.claim": (DOORS, "claim"),
     "secsign_gate.doors.hand_over": (DOORS, "hand_over"),
 }
+Module = type(sys)
 _LARGEST = 1 << 15  # bytes of a compiled module
 
 
-class KnownPlaces:
-    """Finds the modules above, and runs them. They have no `__file__`: to derive it takes time, and nothing asks."""
+def wanting(name: str, folder: str, file: str) -> "ModuleType":
+    """Return the module `name`, which is read and run once something is wanted of it (PEP 562)."""
+    module = Module(name)
 
-    @classmethod
-    def find_spec(
-        cls, name: str, _path: "Sequence[str] | None" = None, _target: "ModuleType | None" = None, /
-    ) -> ModuleSpec | None:
-        """Return where the module is; None for a module that is to be searched for."""
-        if name not in PLACES:
-            return None
-        folder, file = PLACES[name]
-        spec = ModuleSpec(name, cls, origin=f"{folder}/{file}.py")  # type: ignore[arg-type]  # a class may be a loader
-        if file == "__init__":
-            spec.submodule_search_locations = [folder]
-        return spec
-
-    @staticmethod
-    def create_module(_spec: ModuleSpec) -> None:
-        """Leave that to Python."""
-
-    @staticmethod
-    def exec_module(module: "ModuleType") -> None:
-        """Run the module as its source is now. Raises OSError where there is none."""
-        folder, file = PLACES[module.__name__]
+    def run(wanted: str) -> object:
+        """Return what is `wanted`, as the module's source says now. Raises OSError where there is none."""
+        del module.__getattr__
         source = f"{folder}/{file}.py"
         code = compiled(f"{folder}/__pycache__/{file}.{sys.implementation.cache_tag}.pyc", posix.stat(source))
         if code is None:
-            code = SourceFileLoader(module.__name__, source).get_code(module.__name__)
+            code = SourceFileLoader(name, source).get_code(name)
         exec(code, module.__dict__)  # type: ignore[arg-type]  # noqa: S102 - a source has code, and an import runs it
+        return getattr(module, wanted)
+
+    module.__getattr__ = run  # type: ignore[method-assign]  # a module's own, not that of all modules
+    return module
 
 
 def compiled(path: str, source: posix.stat_result) -> "CodeType | None":
@@ -81,13 +67,14 @@ def compiled(path: str, source: posix.stat_result) -> "CodeType | None":
     return code
 
 
-# Its own file holds the version, which no door needs.
-sys.modules["secsign_gate"] = package = type(sys)("secsign_gate")
-package.__path__ = [PACKAGE]
+for name, (folder, file) in PLACES.items():
+    sys.modules[name] = wanting(name, folder, file)
+sys.modules["secsign_gate"] = Module("secsign_gate")  # its own file holds the version, which no door needs
+sys.modules["secsign_gate"].__path__ = [PACKAGE]
+sys.modules["secsign_gate.doors"].__path__ = [DOORS]
 gc.disable()  # who is let in is gone in a few milliseconds, and who waits makes no circles
 # A Ctrl-C that comes this early ends us without a word, as it would end a shell that starts.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-sys.meta_path.insert(0, KnownPlaces)
 
-from secsign_gate.doors import main  # noqa: E402, F401 - only now is it found without a search
+from secsign_gate.doors import main  # noqa: E402, F401 - only now does it stand there
