@@ -5,7 +5,7 @@ from typing import NamedTuple
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.accounts import accounts_with_shells
 from secsign_gate.doctor.force_command import GateProgram, parse_door
-from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.pam.files import pam_service
 from secsign_gate.doctor.sshd.judge import may_log_in
 from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, speakable
 from secsign_gate.doctor.sshd.session import Connection, Host, Session

@@ -7,7 +7,6 @@ from contextlib import suppress
 from secsign_gate.config import Settings
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor.at_sshd import SshdSeen
-from secsign_gate.doctor.behind_pam import examine_behind_pam
 from secsign_gate.doctor.broker import examine_broker
 from secsign_gate.doctor.clock import examine_clock
 from secsign_gate.doctor.daemon_found import DaemonFound, daemon_found
@@ -20,7 +19,8 @@ from secsign_gate.doctor.keys_door import examine_keys_doors
 from secsign_gate.doctor.mapping import examine_mapping
 from secsign_gate.doctor.orders import Orders, examine_orders, load_orders
 from secsign_gate.doctor.own_files import examine_pam_files, examine_record, examine_sshd_files
-from secsign_gate.doctor.pam_doors import examine_pam_doors
+from secsign_gate.doctor.pam.doors import examine_pam_doors
+from secsign_gate.doctor.pam.our_orders import examine_behind_pam
 from secsign_gate.doctor.sshd.part import sshd_findings
 from secsign_gate.doctor.station import Examined, Station
 from secsign_gate.sshd.config_files import read_config

@@ -8,13 +8,13 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.doctor import one_login
 from secsign_gate.doctor.at_sshd import AtSshd, SshdSeen, see_sshd
-from secsign_gate.doctor.behind_pam import examine_behind_pam
 from secsign_gate.doctor.daemon_found import daemon_found
 from secsign_gate.doctor.finding import Finding, Status, worst
 from secsign_gate.doctor.host import broker_findings, gate_findings, id_server_findings, way_in_findings
 from secsign_gate.doctor.keys import examine_key_files, keys_of
 from secsign_gate.doctor.known_id import examine_secsign_ids
 from secsign_gate.doctor.orders import Orders, load_orders
+from secsign_gate.doctor.pam.our_orders import examine_behind_pam
 from secsign_gate.doctor.station import Examined, Station
 
 _MOST_IDS = 10  # of an account that many people share; each is a question to the ID server

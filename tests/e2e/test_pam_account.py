@@ -19,8 +19,8 @@ from records import wait_for_record
 from running_broker import SOCKET, RunningBroker
 
 from secsign_gate.core.verdict import Reason
-from secsign_gate.doctor.pam_conditions import lets_anybody_past
-from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.pam.conditions import lets_anybody_past
+from secsign_gate.doctor.pam.files import pam_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.login import Account
 from secsign_gate.core.patterns import matches_pattern, split_patterns, verdict_on
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.pam.lines import parse_pam
 from secsign_gate.doctor.sshd.judge import judge
 from secsign_gate.doctor.sshd.points import account_classes, addresses_like, connections
 from secsign_gate.doctor.sshd.session import Connection, Host, Session

@@ -5,9 +5,9 @@ from __future__ import annotations
 from secsign_gate.config.reader import parse_settings
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.at_sshd import AtSshd
-from secsign_gate.doctor.behind_pam import examine_behind_pam
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.pam.lines import parse_pam
+from secsign_gate.doctor.pam.our_orders import examine_behind_pam
 from secsign_gate.doctor.sshd.session import Connection, Host, Session
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.version import Version

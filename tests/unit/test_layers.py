@@ -18,7 +18,7 @@ STDLIB = sys.stdlib_module_names
 # For each place: which of our modules, and which of others', it may import. Lazy imports inside functions count too.
 OURS = {
     "core": ("core", "errors"),
-    "doors": ("doors", "ask", "ask_and_answer", "wire", "errors", "core.verdict", "terminal"),
+    "doors": ("doors", "ask_and_answer", "wire", "errors", "core.verdict", "terminal"),
     "terminal": ("terminal", "core.verdict", "wire"),
     "authorized_keys": ("authorized_keys", "core", "directory.registry_file", "errors"),
     "broker": ("broker", "core", "wire", "errors", "config", "trusted_file", "id_server", "directory"),

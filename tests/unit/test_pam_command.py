@@ -11,8 +11,8 @@ import pytest
 
 from secsign_gate.activation.shipped import shipped_pam
 from secsign_gate.admin.pam import SETUPS
-from secsign_gate.doctor.pam_door_line import examine_service
-from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.pam.door_line import examine_service
+from secsign_gate.doctor.pam.lines import parse_pam
 
 EXAMPLES = Path(__file__).parents[2] / "examples/pam.d"
 PROGRAM = (sys.executable, "-m", "secsign_gate", "pam")

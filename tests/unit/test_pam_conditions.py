@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from secsign_gate.core.login import Account
-from secsign_gate.doctor.pam_conditions import is_let_past, says_yes
-from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.pam.conditions import is_let_past, says_yes
+from secsign_gate.doctor.pam.lines import parse_pam
 
 GATE = "account requisite pam_exec.so seteuid quiet stdout /opt/secsign-gate/bin/secsign-gate-pam"
 SKIP_ONE = "account [success=1 default=ignore] pam_succeed_if.so quiet"

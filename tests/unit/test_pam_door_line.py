@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.pam_door_line import examine_service, unfounded_password
-from secsign_gate.doctor.pam_lines import bounded, parse_pam
+from secsign_gate.doctor.pam.door_line import examine_service, unfounded_password
+from secsign_gate.doctor.pam.lines import bounded, parse_pam
 
 DOOR = "/opt/secsign-gate/bin/python3 -I -S /opt/secsign-gate/bin/secsign-gate-pam"
 JUMP = "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n"

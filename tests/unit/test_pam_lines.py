@@ -2,7 +2,7 @@
 
 import pytest
 
-from secsign_gate.doctor.pam_lines import NO, YES, bounded, is_asked, parse_pam
+from secsign_gate.doctor.pam.lines import NO, YES, bounded, is_asked, parse_pam
 from secsign_gate.doctor.sshd.rules.environment import reads_user_file
 
 TEXT = """\

@@ -9,7 +9,7 @@ import secsign_gate
 from secsign_gate.core.bypass import BYPASSES
 from secsign_gate.core.login import Account
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.pam_lines import parse_pam
+from secsign_gate.doctor.pam.lines import parse_pam
 from secsign_gate.doctor.sshd.judge import judge, left_out_by, may_log_in
 from secsign_gate.doctor.sshd.rules import RULES
 from secsign_gate.doctor.sshd.rules.variables import VARIABLES, set_env_line

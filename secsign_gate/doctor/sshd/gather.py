@@ -12,7 +12,7 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.accounts import account_named, accounts_with_shells
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.pam.files import pam_service
 from secsign_gate.doctor.shadow import with_password
 from secsign_gate.doctor.sshd.host import host_facts
 from secsign_gate.doctor.sshd.points import OUTSIDE, account_classes, connections, lines_about, speakable

@@ -10,7 +10,7 @@ from secsign_gate.core.login import Account
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.gate_line import gate_on_line
 from secsign_gate.doctor.ownership import way_to
-from secsign_gate.doctor.pam_files import pam_service
+from secsign_gate.doctor.pam.files import pam_service
 from secsign_gate.doctor.sshd.session import Host
 from secsign_gate.sshd.config_files import Configuration
 from secsign_gate.sshd.effective import Effective

@@ -9,8 +9,8 @@ from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
 from secsign_gate.doctor.force_command import GateProgram
 from secsign_gate.doctor.gate_line import gate_on_line, keys_door_on_line
-from secsign_gate.doctor.pam_conditions import is_let_past, lets_anybody_past
-from secsign_gate.doctor.pam_lines import PamLine
+from secsign_gate.doctor.pam.conditions import is_let_past, lets_anybody_past
+from secsign_gate.doctor.pam.lines import PamLine
 from secsign_gate.sshd.config_lines import Line
 from secsign_gate.sshd.effective import Effective
 from secsign_gate.sshd.version import Version

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from secsign_gate.core.patterns import matches_pattern
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.pam_lines import PamLine
+from secsign_gate.doctor.pam.lines import PamLine
 from secsign_gate.doctor.sshd.rules.variables import PYTHON, heeded, is_overruled, isolated_line, set_env_line
 from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 from secsign_gate.sshd.config_lines import split_arguments

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from secsign_gate.doctor.finding import Status
-from secsign_gate.doctor.pam_conditions import lets_anybody_past, says_yes
-from secsign_gate.doctor.pam_door_line import AFTER_PASSWORD, door_text, unfounded_password
+from secsign_gate.doctor.pam.conditions import lets_anybody_past, says_yes
+from secsign_gate.doctor.pam.door_line import AFTER_PASSWORD, door_text, unfounded_password
 from secsign_gate.doctor.sshd.session import Hole, Rule, Session
 
 _PUSH_SECONDS = 90  # how long the PAM door waits without --seconds (doors/pam.py)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from secsign_gate.doctor.pam_lines import PamLine, bounded, parse_pam
+from secsign_gate.doctor.pam.lines import PamLine, bounded, parse_pam
 
 PAM_FOLDERS = ("/etc/pam.d", "/usr/lib/pam.d")  # the first that has the service counts
 _INCLUDES = ("include", "substack")

@@ -3,8 +3,8 @@
 from collections import defaultdict
 
 from secsign_gate.doctor.finding import Finding
-from secsign_gate.doctor.pam_door_line import examine_service
-from secsign_gate.doctor.pam_files import pam_service, pam_services
+from secsign_gate.doctor.pam.door_line import examine_service
+from secsign_gate.doctor.pam.files import pam_service, pam_services
 
 
 def examine_pam_doors(service_of_sshd: str = "sshd") -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from secsign_gate.core.login import Account
-from secsign_gate.doctor.pam_lines import YES, PamLine
+from secsign_gate.doctor.pam.lines import YES, PamLine
 
 _OPTIONS = frozenset({"debug", "use_uid", "quiet", "quiet_fail", "quiet_success", "audit"})
 _WORDS = 3  # of one condition: field, test, value

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from secsign_gate.core.pam_question import ASKED_BY_NOBODY
 from secsign_gate.doctor.finding import Finding, Status
-from secsign_gate.doctor.pam_lines import NO, PAM_DOOR, YES, PamLine, is_asked
+from secsign_gate.doctor.pam.lines import NO, PAM_DOOR, YES, PamLine, is_asked
 
 AFTER_PASSWORD = "--after-password"  # noqa: S105 - the name of an option
 # Modules that say yes to somebody who has shown nothing. Of every other it is believed that it asks for something.
