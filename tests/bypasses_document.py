@@ -41,8 +41,8 @@ are known, and what stands against each. Their names are those that `secsign-gat
 Each row is a test with a real sshd, `-k NAME` of [`test_every_bypass.py`](../tests/e2e/test_every_bypass.py). The way
 is opened as [`open_ways.py`](../tests/e2e/open_ways.py) says: the shipped drop-in with other lines, another file read
 before it, or a narrower Match. The doctor must find it open, and the probe get through. Then the drop-in is as it is
-shipped: the doctor must find the way closed, and the probe be held. Where a client proves the way on another
-configuration than the doctor finds it in, the row says why.
+shipped, with the one line in force that it has in a comment: the doctor must find the way closed, and the probe be
+held. Where a client proves the way on another configuration than the doctor finds it in, the row says why.
 
 """
 BESIDES = """
