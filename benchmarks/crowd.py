@@ -5,7 +5,7 @@ import time
 from typing import Any, NamedTuple
 
 from gated_host import people, verdicts_since
-from many_sessions import AT_ONCE, connections, first_push, outputs_within, waiting_sessions
+from many_sessions import AT_ONCE, connections, endings_within, first_push, told_sessions
 from report import Aim, Section, Table, median, say
 from stand import Stand, gated_stand
 
@@ -21,8 +21,9 @@ of {NUMBER} shells is in that, on processors which sshd, ID server and client sh
 connections with {SHARING} channels each, which share a push, at the default of 20 requests a second; {AT_ONCE} channels
 come at a time. `rush` is the same with all channels coming at one moment. `separate` is {NUMBER} SSH connections of as
 many accounts, each with a push of its own; there `requests_per_second` is 1000. Lost is who has no shell
-{LOST_AFTER:.0f} s after the tap; unproven is who could not be shown to belong to an SSH connection, so waited for a
-push of their own."""
+{LOST_AFTER:.0f} s after the tap; refused are those of them who have been told so, by a sentence and an exit status, be
+it before the tap, and the others still wait or were cut off. Unproven is who could not be shown to belong to an SSH
+connection, so waited for a push of their own."""
 
 
 class Outcome(NamedTuple):
@@ -31,6 +32,7 @@ class Outcome(NamedTuple):
     answered: list[float]
     shells: list[float]
     pushes: int
+    refused: int
     unproven: int
     growth: float
 
@@ -54,7 +56,9 @@ def measure(rounds: int) -> Section:
             median(shells),
             max(shells, default=float("nan")),
         )
-        counts = (str(found[0].pushes), str(lost), str(max(outcome.unproven for outcome in found)))
+        refused = max(outcome.refused for outcome in found)
+        unproven = max(outcome.unproven for outcome in found)
+        counts = (str(found[0].pushes), str(lost), str(refused), str(unproven))
         rows.append((name, *counts, *(f"{seconds:.2f}" for seconds in times), f"{growth:.1f}"))
         aims += [
             Aim(f"lost, {name}", lost, 0),
@@ -62,7 +66,9 @@ def measure(rounds: int) -> Section:
             Aim(f"growth of the broker for each waiting login, {name}", growth, 32, " KiB"),
         ]
     answer, shell = ("answer, median s", "last answer s"), ("shell, median s", "last shell s")
-    table = Table(("crowd", "pushes", "lost", "unproven", *answer, *shell, "broker's growth, KiB each"), rows)
+    table = Table(
+        ("crowd", "pushes", "lost", "refused", "unproven", *answer, *shell, "broker's growth, KiB each"), rows
+    )
     return Section("A crowd", HOW, (table,), tuple(aims), f"{len(outcomes['shared'])} round of {NUMBER} sessions each")
 
 
@@ -79,21 +85,25 @@ async def _crowd(stand: Stand, accounts: list[str], channels: int, at_once: int)
     at_rest = stand.broker.memory().private
     async with connections(stand.host, accounts) as opened:
         say(f"  {len(opened)} SSH connections stand")
-        sessions = await waiting_sessions(opened, channels, "echo $EPOCHREALTIME", at_once=at_once)
-        say(f"  {len(sessions)} sessions wait")
-        growth = (stand.broker.memory().private - at_rest) / len(sessions)
+        waiting, refused = await told_sessions(opened, channels, "echo $EPOCHREALTIME", at_once=at_once)
+        say(f"  {len(waiting)} sessions wait, {len(refused)} were refused")
+        for sentence in {ending.said.partition(b" (ref ")[0].strip() for ending in refused}:
+            say(f"    {sentence.decode()}")
+        growth = (stand.broker.memory().private - at_rest) / len(waiting)
         tapped = time.time()
         pushes = await asyncio.to_thread(stand.simulator.accept_all)
-        shells = [float(said) - tapped for said in await outputs_within(LOST_AFTER, sessions) if said]
-    records = await asyncio.to_thread(_records, tapped)
+        endings = [ending for ending in await endings_within(LOST_AFTER, waiting) if ending]
+        shells = [float(ending.written) - tapped for ending in endings if ending.exit_status == 0]
+        refused += [ending for ending in endings if ending.refused]
+    records = await asyncio.to_thread(_records, tapped, len(waiting))
     answered = [record["time"] - tapped for record in records if record["verdict"] == "allow"]
     unproven = sum("unproven" in record for record in records)
-    return Outcome(answered, shells, pushes, unproven, growth)
+    return Outcome(answered, shells, pushes, len(refused), unproven, growth)
 
 
-def _records(tapped: float) -> list[dict[str, Any]]:
-    """Return what is on record of everybody, those who were sent away at the end included."""
+def _records(tapped: float, number: int) -> list[dict[str, Any]]:
+    """Return what is on record of the `number` who waited, those who were sent away at the end included."""
     given_up = time.monotonic() + LOST_AFTER
-    while len(records := verdicts_since(tapped)) < NUMBER and time.monotonic() < given_up:
+    while len(records := verdicts_since(tapped)) < number and time.monotonic() < given_up:
         time.sleep(0.5)
     return records
