@@ -1,5 +1,7 @@
 """The broker daemon, started with a benchmark's orders, ready, and stopped at the end."""
 
+import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -15,6 +17,7 @@ COMMAND = [f"{PREFIX}/bin/python3", "-I", "-m", "secsign_gate", "broker", "--con
 DOOR_OF_DAEMON = f"{DOOR} --broker {SOCKET}"
 MONITOR = "secsign-monitor"  # as the kernel calls it; it is no child of the broker
 SECONDS_TO_START = 30.0
+RELOADED = "new orders are in force"
 
 
 class BrokerDaemon:
@@ -63,10 +66,24 @@ class BrokerDaemon:
         self._process.terminate()
         self._process.wait()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, and wait for nothing."""
+        self._process.send_signal(number)
+
+    def reload(self) -> None:
+        """Have it read its orders again, and wait until it says that they are in force. Raises RuntimeError if not."""
+        already = self.said().count(RELOADED)
+        self.send_signal(signal.SIGHUP)
+        given_up = time.monotonic() + SECONDS_TO_START
+        while self.said().count(RELOADED) == already:
+            if time.monotonic() > given_up:
+                raise RuntimeError(f"the broker did not reload: {self.said()}")
+            time.sleep(0.01)
+
     def said(self) -> str:
         """Return what it wrote to standard output and error."""
-        self._said.seek(0)
-        return self._said.read()
+        size = os.fstat(self._said.fileno()).st_size
+        return os.pread(self._said.fileno(), size, 0).decode()  # the place in the file is the broker's, too
 
     def memory(self) -> Memory:
         """Return what the broker and the process that holds its privileges have in memory."""

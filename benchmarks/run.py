@@ -23,6 +23,7 @@ BENCHMARKS = (
     "crowd",
     "memory",
     "dead_server",
+    "broker_ends",
     "embedded_login",
     "authorized_keys",
     "throughput",
