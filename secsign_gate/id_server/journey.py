@@ -12,6 +12,7 @@ from secsign_gate.core.display_text import display_text
 from secsign_gate.errors import IdServerUnreachable
 
 _NUMBER_IN_TEXT = re.compile(r"\[Errno ([0-9]{1,5})\]")  # asyncio joins the faults of several addresses to one text
+_OUT_OF_ITS_TIME = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h)
 
 
 class Stage(Enum):
@@ -94,9 +95,8 @@ def _reason(cause: BaseException) -> str:
 def _no_tls(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"has a certificate that is not accepted ({display_text(cause.verify_message)}); check url and ca_file"
-            )
+            check = "this host's clock, url and ca_file" if cause.verify_code in _OUT_OF_ITS_TIME else "url and ca_file"
+            return f"has a certificate that is not accepted ({display_text(cause.verify_message)}); check {check}"
     reasons = (display_text(cause.reason or "") for cause in causes if isinstance(cause, ssl.SSLError))
     return f"does not speak TLS ({_timed_out(causes) or next(reasons, '') or 'broke off'}); check url"
 
