@@ -8,7 +8,10 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROGRAM = "/opt/secsign-gate/bin/secsign-gate"
 FOLDER = Path("/run/secsign-gate")
@@ -28,10 +31,14 @@ class BrokerError(Exception):
 
 
 class RunningBroker:
-    """A context manager; it serves when it is entered. `said` is what it wrote on standard error so far."""
+    """A context manager; it serves when it is entered. `said` is what it wrote on standard error so far.
 
-    def __init__(self, *arguments: str) -> None:
+    `environment` is what it, and nothing else, finds in its environment besides what the tests have.
+    """
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._arguments = arguments
+        self._environment = dict(environment or {})
         self._said: list[str] = []
         self._grew = threading.Condition()
         self.process: subprocess.Popen[str] | None = None
@@ -60,7 +67,11 @@ class RunningBroker:
         """Start, and wait until it serves. Raises BrokerError."""
         self._said.clear()
         self.process = subprocess.Popen(
-            [PROGRAM, "broker", *self._arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [PROGRAM, "broker", *self._arguments],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self._environment},
         )
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
         self.wait_for("serving doors")

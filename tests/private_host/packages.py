@@ -7,12 +7,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # What `make demo` needs: a server, and the programs whose traffic must pass through the gate unharmed.
     "demo": ("openssh-client", "openssh-server", "openssh-sftp-server", "rsync"),
     # What the tests need besides: every login shell that starts a ForceCommand in its own way, and clients.
-    # systemd judges and runs the units; a container has none.
+    # systemd judges and runs the units; a container has none. libfaketime sets the clock of one process.
     "host": (
         "dash",
         "fish",
         "git",
         "ksh93u+m",
+        "libfaketime",
         "openssh-client",
         "openssh-server",
         "openssh-sftp-server",
