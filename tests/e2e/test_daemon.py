@@ -6,12 +6,14 @@ import os
 import pwd
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
 from running_broker import SOCKET, RunningBroker
+from stranger import until
 
 from secsign_gate.broker.least_privilege import CAP_SYS_PTRACE
 from secsign_gate.core.verdict import Reason
@@ -86,6 +88,27 @@ def test_channels_that_open_meanwhile_wait_for_the_one_answer(gate: Gate, broker
     assert len(gate.phone("alice").auth_sessions()) == 1
 
 
+def test_each_channel_that_waits_for_the_one_answer_is_told_what_that_is_for(gate: Gate, broker: RunningBroker) -> None:
+    (alice,) = reloaded(gate, broker, ("alice", "alice"))
+    options = master(alice)
+    terminals = {name: alice.terminal(f"echo {name} is in", options=options) for name in ("one", "two")}
+    for name, terminal in terminals.items():
+        terminal.expect(rf"wants +\x1b\[0mecho {name} is in")
+    without = alice.ssh("echo three is in", options=options)
+    until(lambda: [one["stage"] for one in broker.status()["waiting"]] in (["pushed"] * 3, ["fetched"] * 3))
+    assert len(gate.phone("alice").auth_sessions()) == 1
+    gate.phone("alice").accept()
+    for name, terminal in terminals.items():
+        terminal.expect(f"\\n{name} is in\r\n")
+        assert terminal.wait() == 0
+        (other,) = {*terminals} - {name}
+        assert f"echo {other}".encode() not in terminal.output
+    status, stdout, stderr = without.outcome()
+    assert (status, stdout) == (0, b"three is in\n")
+    (sentence,) = stderr.splitlines()  # one line has no room for what was typed a moment ago
+    assert sentence.endswith(b"; the picture to pick cannot be shown on this terminal")
+
+
 def test_if_it_is_denied_all_are_refused_and_there_is_a_pause(gate: Gate, broker: RunningBroker) -> None:
     (alice,) = reloaded(gate, broker, ("alice", "alice"))
     options = master(alice)
@@ -143,6 +166,27 @@ def test_a_second_connection_waits_its_turn_and_is_told_so(gate: Gate, broker: R
     assert (status, stdout) == (0, b"2\n")
     assert b"another request is to be answered first" in stderr
     assert [one["state"] for one in gate.phone("alice").auth_sessions()] == ["AUTHENTICATED", "AUTHENTICATED"]
+
+
+def test_whoever_is_further_behind_is_told_how_far(gate: Gate, broker: RunningBroker) -> None:
+    (alice,) = reloaded(gate, broker, ("alice", "alice"))
+
+    def is_at(place: int) -> bool:
+        waiting = broker.status()["waiting"]
+        return len(waiting) == place + 1 and bool(waiting[place]["stage"]) and waiting[place]["place"] == place
+
+    logins = []
+    for number in range(3):
+        logins.append(alice.ssh(f"echo {number}"))
+        until(partial(is_at, number))
+    outcomes = []
+    for login in logins:
+        gate.phone("alice").accept()
+        outcomes.append(login.outcome())
+    assert [outcome[:2] for outcome in outcomes] == [(0, b"%d\n" % number) for number in range(3)]
+    assert b"other request" not in outcomes[0].stderr
+    assert outcomes[1].stderr.startswith(b"secsign-gate: another request is to be answered first; then accept alice@")
+    assert outcomes[2].stderr.startswith(b"secsign-gate: 2 other requests are to be answered first; then accept alice@")
 
 
 def test_who_leaves_the_line_leaves_no_push_behind(gate: Gate, broker: RunningBroker) -> None:

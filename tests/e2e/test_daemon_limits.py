@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from contextlib import ExitStack
@@ -102,6 +103,41 @@ def test_the_pause_after_a_denial_is_shown(gate: Gate, broker: RunningBroker, pe
     assert "denied 1 times in a row, not pushed for another" in status_in_words()
     assert asking(people[0]).refused(Reason.PAUSED_AFTER_DENIAL)
     assert len(gate.phone("alice").auth_sessions()) == 1
+
+
+def test_the_second_denial_in_a_row_is_followed_by_a_longer_pause_until_one_is_accepted(
+    gate: Gate, broker: RunningBroker, people: list[Person]
+) -> None:
+    def denied_under(pause: int) -> None:
+        """Deny a push, once the orders have been changed meanwhile."""
+        login = asking(people[0])
+        gate.phone("alice").wait()
+        gate.configure(limits={"pause_seconds": pause, "longest_pause_seconds": 3600})
+        broker.reload()
+        gate.phone("alice").deny()
+        assert login.refused(Reason.DENIED_ON_PHONE)
+
+    def told() -> int:
+        outcome = asking(people[0]).outcome()
+        found = re.search(rb"just denied on the phone.*\(wait (\d+) s\)", outcome.stderr)
+        assert found, outcome
+        return int(found[1])
+
+    denied_under(600)
+    assert 0 < told() <= 600
+    gate.configure(limits={"pause_seconds": 0})
+    broker.reload()  # nobody has to wait for it, and the denial still counts
+    denied_under(600)
+    assert 600 < told() <= 1200
+    assert "denied 2 times in a row" in status_in_words()
+    gate.configure(limits={"pause_seconds": 0})
+    broker.reload()
+    accepted = asking(people[0])
+    gate.phone("alice").accept()
+    assert accepted.outcome().status == 0
+    denied_under(600)
+    assert 0 < told() <= 600
+    assert len(gate.phone("alice").auth_sessions()) == 4
 
 
 @pytest.mark.parametrize(
