@@ -105,7 +105,8 @@ class Push:
         await asyncio.sleep(LAST_CALL_SECONDS)
         world.kept.pushes += 1
         world.kept.last_push_at = world.clock()
-        world.state.pushed(self.account, secsign_id, world.clock(), limits)
+        pushed_at = world.clock()
+        world.state.pushed(self.account, secsign_id, pushed_at, limits)
         opening = asyncio.create_task(id_server.open(self.request))
         approval: Approval | None = None
         try:
@@ -120,6 +121,8 @@ class Push:
             world.state.ended(self.account, secsign_id, approval.verdict, world.clock())
             self._end(approval.verdict)
         except IdServerError as error:
+            if isinstance(error, IdServerUnreachable) and not error.request_may_have_arrived:
+                world.state.not_pushed(self.account, secsign_id, pushed_at)  # no phone can have rung
             self._end(refusal_for(error))
         except Exception as error:
             self._end_by_defect(error)  # now: what follows may take seconds, and after an end nobody cuts it short

@@ -50,6 +50,9 @@ class State(Protocol):
     def pushed(self, account: str, secsign_id: SecSignId, now: float, limits: LimitSettings) -> None:
         """Remember that a push is being made."""
 
+    def not_pushed(self, account: str, secsign_id: SecSignId, at: float) -> None:
+        """Forget that a push was being made `at` that time: it has reached nobody."""
+
     def ended(self, account: str, secsign_id: SecSignId, verdict: Verdict, now: float) -> None:
         """Remember how a push ended."""
 
@@ -111,6 +114,13 @@ class StateInMemory:
         if len(self._histories) > self._room:
             self._histories = {one: has for one, has in self._histories.items() if not has.is_over(now, limits)}
             self._room = max(_ROOM_BEFORE_TIDYING, 2 * len(self._histories))
+
+    def not_pushed(self, account: str, secsign_id: SecSignId, at: float) -> None:
+        """Forget that a push was being made `at` that time: it has reached nobody."""
+        for subject in _subjects(account, secsign_id):
+            left = self._histories.pop(subject, PushHistory()).not_pushed(at)
+            if left != PushHistory():
+                self._histories[subject] = left
 
     def ended(self, account: str, secsign_id: SecSignId, verdict: Verdict, now: float) -> None:
         """Remember how a push ended."""

@@ -37,6 +37,13 @@ class PushHistory(NamedTuple):
         recent = tuple(at for at in self.pushed_at if now - at < limits.per_seconds)
         return self._replace(pushed_at=(*recent, now))
 
+    def not_pushed(self, at: float) -> "PushHistory":
+        """Return the history without the push that was made `at` that time: it has reached nobody."""
+        before = list(self.pushed_at)
+        if at in before:
+            before.remove(at)
+        return self._replace(pushed_at=tuple(before))
+
     def ended(self, verdict: Verdict, now: float) -> "PushHistory":
         """Return the history after a push ended with `verdict`. Only the phone's own word changes it."""
         if isinstance(verdict, Allow):

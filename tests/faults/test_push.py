@@ -256,6 +256,21 @@ def test_a_create_that_fails_is_a_refusal_for_all_and_the_next_has_its_turn(
     pushing(test)
 
 
+@pytest.mark.parametrize("arrived", [False, True], ids=["not sent", "perhaps sent"])
+def test_only_what_may_have_reached_a_phone_counts_as_a_push(pushing: Pushing, arrived: bool) -> None:
+    """Who tries again and again while the ID server is down is not told afterwards that it was too often."""
+
+    async def test(world: World, id_server: IdServers) -> None:
+        push = joined(world)
+        await id_server.asked
+        id_server.created.set_exception(IdServerUnreachable("down", request_may_have_arrived=arrived))
+        await verdict_of(push)
+        push.leave()
+        assert [len(has.pushed_at) for has in world.state.histories("alice", ALICE)] == 2 * [int(arrived)]
+
+    pushing(test)
+
+
 def test_after_a_defect_all_are_told_at_once_and_the_push_is_withdrawn_all_the_same(pushing: Pushing) -> None:
     async def test(world: World, id_server: IdServers) -> None:
         told = asyncio.Event()
