@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from gated_host import DOOR_PROGRAM, PYTHON, memory_of, people, processes_running
-from many_sessions import PATIENCE, connections, first_push, waiting_sessions
+from many_sessions import ASKED, PATIENCE, connections, first_push, waiting_sessions
 from report import Aim, Section, Table, median, say
 from stand import Stand, fresh_folder, gated_stand
 from stub_socket import saying_nothing
@@ -20,7 +20,7 @@ SILENT = Path("/run/benchmark/silent.sock")
 BARE = f"""import _socket, posix
 stream = _socket.socket(_socket.AF_UNIX)
 stream.connect("{SILENT}")
-posix.write(2, b"secsign-gate: waiting")
+posix.write(2, b"secsign-gate: it waits {ASKED.decode()} nobody")
 stream.recv(1)
 """
 HOW = f"""{NUMBER} sessions at once, {CHANNELS} on each of {CONNECTIONS} SSH connections, and the memory of their
