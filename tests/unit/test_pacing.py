@@ -28,14 +28,14 @@ def leaving_times(per_second, pauses):
 def test_no_second_has_more_than_the_limit(per_second, pauses):
     left = leaving_times(per_second, pauses)
     for first, beyond in zip(left, left[per_second:], strict=False):
-        assert beyond - first >= 1.01
+        assert beyond - first >= 1.04
 
 
 @given(st.integers(1, 40), st.integers(1, 300))
 def test_a_queue_gets_all_that_the_limit_allows(per_second, waiting):
     left = leaving_times(per_second, [0.0] * waiting)
     assert left[-1] <= SECOND * (waiting - 1) / per_second + NEARLY
-    assert SECOND < 1.05
+    assert SECOND <= 1.05
 
 
 @given(RATES, st.floats(2, 100))
@@ -83,5 +83,5 @@ def test_forty_who_accept_at_once_do_not_wait_for_what_is_cleared_away_behind_th
         left[kind].append(now - since)
         if kind is Kind.LOOK:
             queue.append((Kind.RELEASE, now))
-    assert max(left[Kind.LOOK]) <= 40 / 20 + NEARLY
+    assert max(left[Kind.LOOK]) <= SECOND * 40 / 20 + NEARLY
     assert max(left[Kind.RELEASE]) < TIDY_UP_SECONDS
