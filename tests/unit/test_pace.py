@@ -47,7 +47,7 @@ def test_a_thousand_looks_leave_twenty_a_second_in_the_order_of_coming():
         assert [name for name, _ in left] == list(range(1000))
         times = [time for _, time in left]
         assert all(later - earlier >= 1 for earlier, later in zip(times, times[20:], strict=False))
-        assert times[-1] - times[0] < 51.5
+        assert times[-1] - times[0] < 53
         assert loop.rounds < 3100  # a few rounds for each turn: nobody asks again and again
 
     run(crowd())
