@@ -104,8 +104,7 @@ class Push:
         id_server = world.id_server  # an embedded broker loads the client's libraries here
         await asyncio.sleep(LAST_CALL_SECONDS)
         world.kept.pushes += 1
-        world.kept.last_push_at = world.clock()
-        pushed_at = world.clock()
+        world.kept.last_push_at = pushed_at = world.clock()
         world.state.pushed(self.account, secsign_id, pushed_at, limits)
         opening = asyncio.create_task(id_server.open(self.request))
         approval: Approval | None = None
