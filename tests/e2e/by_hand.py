@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from running_broker import SOCKET
 from terminal import Terminal
 
 import secsign_gate
@@ -88,6 +89,11 @@ def hasty_door(person: Person, *options: str) -> Login:
     )
     variables = environment(person, "touch ~/proof")
     return person.run(*as_account(person.account, variables, PYTHON, "-I", "-S", "-c", code))
+
+
+def asking(person: Person, command: str = "touch ~/proof; echo in") -> Login:
+    """Start a door without an sshd that asks the daemon; it is asked for by itself, in any case."""
+    return door(person, command, options=["--broker", str(SOCKET)])
 
 
 def door_in_a_terminal(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -329,3 +330,16 @@ def fresh_homes() -> None:
         if home.exists():  # a private host made without root has alice only
             empty(home)
             make_home(home, account, SKEL)
+
+
+def master(person: Person) -> list[str]:
+    """Return the options that share one connection. It opens no session by itself."""
+    options = ["-o", f"ControlPath={person.client.folder}/mux"]
+    command = ["ssh", "-F", str(person.client.configuration), "-M", "-N", "-f", *options, person.at("gated")]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    return options
+
+
+def grounds(gate: Gate) -> list[str | None]:
+    """Return the ground or the reason of each verdict on record."""
+    return [record.get("ground") or record.get("reason") for record in gate.records]

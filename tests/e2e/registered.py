@@ -46,10 +46,6 @@ def line(gate: Gate, who: Person, secsign_id: str, options: str = "", accounts: 
     return f"{accounts}  {holder}  {options} {who.client.public_key}"
 
 
-def grounds(gate: Gate) -> list[str]:
-    return [record.get("ground") or record["reason"] for record in gate.records]
-
-
 def told(gate: Gate) -> list[str]:
     """Return what the program that sshd asks has put into the log."""
     return [text for text in gate.system_log.lines() if "secsign-gate-authorized-keys" in text]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
-from by_hand import door
+from by_hand import asking
 from running_broker import PROGRAM, SOCKET, RunningBroker
 from stranger import until
 
@@ -61,11 +61,6 @@ def broker(alice: Person) -> Iterator[RunningBroker]:
     with broker_with_a_clock() as running:
         yield running
         assert (running.status()["pid"], running.status()["monitor"]) == (running.pid, "running")
-
-
-def asking(person: Person) -> Login:
-    """Start a door without an sshd: it is asked for by itself, in any case."""
-    return door(person, "touch ~/proof; echo in", options=["--broker", str(SOCKET)])
 
 
 def is_let_in(login: Login) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
+from gate import grounds, master
 from running_broker import SOCKET, RunningBroker
 from stranger import until
 
@@ -37,18 +38,6 @@ def reloaded(gate: Gate, broker: RunningBroker, *people: tuple[str, str]) -> lis
     made = [gate.user(account, secsign_id=secsign_id) for account, secsign_id in people]
     broker.reload()
     return made
-
-
-def master(person: Person) -> list[str]:
-    """Return the options that share one connection. It opens no session by itself."""
-    options = ["-o", f"ControlPath={person.client.folder}/mux"]
-    command = ["ssh", "-F", person.client.configuration, "-M", "-N", "-f", *options, person.at("gated")]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
-    return options
-
-
-def grounds(gate: Gate) -> list[str]:
-    return [record.get("ground") or record.get("reason") for record in gate.records]
 
 
 def test_one_login(gate: Gate, broker: RunningBroker) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import drop_in
 import pytest
-from by_hand import as_account, door
+from by_hand import as_account, asking
 from gate import CONFIGURATION
 from running_broker import FOLDER, PROGRAM, SOCKET, RunningBroker
 from stranger import until
@@ -46,11 +46,6 @@ def broker(gate: Gate, people: list[Person]) -> Iterator[RunningBroker]:
     gate.drop_in = drop_in.asking(str(SOCKET))
     with RunningBroker() as running:
         yield running
-
-
-def asking(person: Person, command: str = "touch ~/proof; echo in") -> Login:
-    """Start a door without an sshd: it is asked for by itself, in any case."""
-    return door(person, command, options=["--broker", str(SOCKET)])
 
 
 def sentence_of(login: Login, *statuses: int) -> str:

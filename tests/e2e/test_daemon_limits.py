@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
-from by_hand import door
+from by_hand import asking
+from gate import grounds, master
 from running_broker import PROGRAM, SOCKET, RunningBroker
 from stranger import Stranger, until
 
@@ -19,7 +20,7 @@ from secsign_gate.core.verdict import COULD_NOT_ASK, REFUSED, Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gate import Gate, Login, Person
+    from gate import Gate, Person
 
 PEOPLE = ("alice", "bob", "zoe", "dora")
 EACH = 13
@@ -37,23 +38,6 @@ def broker(gate: Gate, people: list[Person]) -> Iterator[RunningBroker]:
     gate.drop_in = drop_in.asking(str(SOCKET))
     with RunningBroker() as running:
         yield running
-
-
-def asking(person: Person) -> Login:
-    """Start a door without an sshd: it is asked for by itself, in any case."""
-    return door(person, "echo in", options=["--broker", str(SOCKET)])
-
-
-def master(person: Person) -> list[str]:
-    """Return the options that share one SSH connection, which stands. It opens no session by itself."""
-    options = ["-o", f"ControlPath={person.client.folder}/mux"]
-    command = ["ssh", "-F", person.client.configuration, "-M", "-N", "-f", *options, person.at("gated")]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
-    return options
-
-
-def grounds(gate: Gate) -> list[str]:
-    return [record.get("ground") or record.get("reason") for record in gate.records]
 
 
 def status_in_words() -> str:

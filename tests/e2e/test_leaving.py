@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import drop_in
 import pytest
 from faulty_network import FaultyNetwork
+from gate import master
 from processes import brokers_of, doors_of, ended, parent_of
 from records import wait_for_record
 
@@ -60,15 +61,6 @@ def networks(gate: Gate) -> Iterator[Callable[[Person], FaultyNetwork]]:
             return network
 
         yield between
-
-
-def master(person: Person) -> list[str]:
-    """Return the options under which `ssh` shares one connection, after making it."""
-    options = ["-o", f"ControlPath={person.client.folder}/mux"]
-    gated = person.at("gated")
-    command = ["ssh", "-F", person.client.configuration, "-M", "-N", "-f", *options, gated]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
-    return options
 
 
 def end_master(person: Person, options: list[str]) -> None:

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
-from gate import Person
+from gate import Person, grounds
 from registered import (
     EXAMPLE,
     REGISTRY,
     TOMORROW,
     YESTERDAY,
-    grounds,
     is_denied,
     line,
     person,
