@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import drop_in
 import pytest
-from registered import FOR_EVERYBODY, grounds, is_denied, line, person, registry, told
+from gate import grounds
+from registered import FOR_EVERYBODY, is_denied, line, person, registry, told
 
 from secsign_gate.core.verdict import Reason
 
