@@ -4,7 +4,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
 from secsign_gate.core.circuit import Sign
@@ -32,13 +32,19 @@ class Journey:
     """One request on its way to `server` (host:port), by way of `proxy` (host:port, or empty).
 
     `stage` is where it is, set by whoever takes it there; None while nothing has been done. It comes to SENT before
-    the first byte of the request is written, and never leaves it.
+    the first byte of the request is written, by `leaves`, which calls `on_leaving`, and never leaves it.
     """
 
-    def __init__(self, server: str, proxy: str) -> None:
+    def __init__(self, server: str, proxy: str, on_leaving: Callable[[], None] = lambda: None) -> None:
         self.server = server
         self._proxy = proxy
+        self._on_leaving = on_leaving
         self.stage: Stage | None = None
+
+    def leaves(self) -> None:
+        """Note that the request is about to be written."""
+        self.stage = Stage.SENT
+        self._on_leaving()
 
     @property
     def request_may_have_arrived(self) -> bool:

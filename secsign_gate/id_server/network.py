@@ -141,7 +141,7 @@ class Connection:
 
     def _sending(self) -> None:
         if self._journey is not None:
-            self._journey.stage = Stage.SENT
+            self._journey.leaves()
 
     def _answered(self, *, in_chunks: bool) -> None:
         """Note that the answer is complete. What follows it must never pass for the answer to the next request."""

@@ -4,11 +4,12 @@ The rules are in core/pacing.py. Here is the queue, and the clock of the event l
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from secsign_gate.core.pacing import Allowance, Kind, free_at, taken, urgency
+from secsign_gate.core.pacing import Allowance, Kind, free_at, given_back, left, taken, urgency
 
 Lane = TypeVar("Lane")
 
@@ -34,7 +35,7 @@ class _Waiting(NamedTuple, Generic[Lane]):
 class Pace(Generic[Lane]):
     """Lets requests go one after the other, at most `requests_per_second` in any second. Belongs to one event loop.
 
-    Whoever makes room at a gate says so by `look_again`.
+    Whoever makes room at a gate says so by `look_again`; whoever has had a turn, by `has_left` or `leaves_not`.
     """
 
     def __init__(self, requests_per_second: int) -> None:
@@ -43,7 +44,7 @@ class Pace(Generic[Lane]):
         self._timer: asyncio.TimerHandle | None = None
 
     async def turn(self, kind: Kind, gate: Gate[Lane]) -> Lane:
-        """Wait for a turn at `gate` and return what the request leaves by; it is to leave at once.
+        """Wait for a turn at `gate` and return what the request leaves by; it is to leave soon.
 
         Who is cancelled meanwhile gives the place, or what was taken, back. Raises what `dismiss` was given.
         """
@@ -58,9 +59,20 @@ class Pace(Generic[Lane]):
             if waiting in queue:
                 queue.remove(waiting)
             if not waiting.turn.cancelled() and waiting.turn.exception() is None:
+                self._allowance = given_back(self._allowance)
                 gate.give_back(waiting.turn.result())  # it came in the same moment
             self.look_again()
             raise
+
+    def has_left(self) -> None:
+        """Note that a request that had its turn leaves at this moment."""
+        self._allowance = left(self._allowance, asyncio.get_running_loop().time())
+        self.look_again()
+
+    def leaves_not(self) -> None:
+        """Note that a request that had its turn will never leave."""
+        self._allowance = given_back(self._allowance)
+        self.look_again()
 
     def dismiss(self, kind: Kind, gate: Gate[Lane], fault: Callable[[], Exception]) -> None:
         """Send away everybody of this kind who waits at `gate`: each of them raises a `fault`."""
@@ -78,7 +90,8 @@ class Pace(Generic[Lane]):
             gate, queue = found
             now, free = loop.time(), free_at(self._allowance)
             if now < free:
-                self._timer = loop.call_at(free, self.look_again)
+                if free < math.inf:  # else it is looked again once somebody leaves
+                    self._timer = loop.call_at(free, self.look_again)
                 return
             waiting = queue.popleft()
             if not waiting.turn.done():  # else cancelled, and not yet told

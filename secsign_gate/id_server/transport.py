@@ -110,7 +110,7 @@ class Transport:
                 request_may_have_arrived=False,
             ) from None
         began = asyncio.get_running_loop().time()
-        journey = Journey(str(address), str(self._proxy or ""))
+        journey = Journey(str(address), str(self._proxy or ""), self._pace.has_left)
         try:
             async with asyncio.timeout(limit):
                 turn = _Turn(lane, lambda: self._connect(address, journey), journey)
@@ -124,6 +124,8 @@ class Transport:
             self._notice(server_url, journey.sign_in(error), began, str(fault))
             raise fault from error
         finally:
+            if not journey.request_may_have_arrived:
+                self._pace.leaves_not()
             lanes.give_back(lane)
         self._notice(server_url, Sign.ANSWER, began, "")
         return Reply(journey.server, response.status_code, response.content, response.headers.get("date", ""))
