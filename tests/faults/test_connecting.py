@@ -149,6 +149,28 @@ class TestFallback:
                 assert server.open(push(f"{user}again")).server_url == fallback.url
             assert stranger.log() == []
 
+    def test_what_never_leaves_holds_no_place_among_those_that_may_leave_a_second(
+        self, fallback: RunningSimulator, settings: IdServerSettings, user: str
+    ) -> None:
+        async def one_is_cancelled_and_one_finds_no_connection() -> None:
+            with nobody_speaks() as (url, listening):
+                server = id_server(
+                    settings._replace(url=url, fallback_url=fallback.url, connect_seconds=SOON, requests_per_second=1)
+                )
+                try:
+                    cancelled = asyncio.create_task(server.open(push(f"{user}gone")))
+                    connecting, _ = await asyncio.get_running_loop().sock_accept(listening)
+                    with connecting:
+                        await asyncio.get_running_loop().sock_recv(connecting, 1)  # TLS has begun
+                        cancelled.cancel()
+                        await asyncio.wait([cancelled])
+                    assert (await server.open(push(user))).server_url == fallback.url
+                finally:
+                    await server.aclose()
+
+        asyncio.run(one_is_cancelled_and_one_finds_no_connection())
+        assert creates(fallback, f"{user}gone") == 0
+
     @pytest.mark.parametrize(
         "fault", ["hang", "close", "reset", "cut", "garbage", "huge", "error", "redirect", "empty", "frozen"]
     )
