@@ -1,7 +1,10 @@
 """What proves an SSH connection: each layout that sshd has, and each forgery, by value."""
 
+from __future__ import annotations
+
 from ipaddress import ip_address
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import event, given
@@ -9,7 +12,10 @@ from hypothesis import strategies as st
 
 from secsign_gate.core.ancestry import Process, SshdProcess, TcpConnection, TcpSockets, UnprovenError
 from secsign_gate.core.login import SshConnection
-from secsign_gate.core.proof import SSHD_EXECUTABLES, prove
+from secsign_gate.core.proof import SSHD_EXECUTABLES, Proof, prove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 ALICE, BOB, ROOT = 2001, 2002, 0
 SSHD, SESSION = SSHD_EXECUTABLES
@@ -25,8 +31,11 @@ ONE = TcpSockets((HERS,), listens=False)
 LISTENING = TcpSockets((), listens=True)
 
 
-def chain(*rows):
-    """Processes from the door outwards, given as (uid, executable) or (uid, effective uid, executable).
+Row = tuple[int, str] | tuple[int, int, str]  # (uid, executable) or (uid, effective uid, executable)
+
+
+def chain(*rows: Row) -> tuple[Process, ...]:
+    """Processes from the door outwards.
 
     The outermost has pid 1, the next one pid 2 and so on; each is ten ticks older than its child.
     """
@@ -35,7 +44,7 @@ def chain(*rows):
 
 
 # What sshd is, by layout: its processes from the door outwards, the sockets of root's by place, and the proven place.
-LAYOUTS = {
+LAYOUTS: dict[str, tuple[int, list[Row], dict[int, TcpSockets], int]] = {
     "9.2": (ALICE, [(ALICE, PYTHON), (ALICE, SSHD), (ROOT, SSHD), LISTENER, INIT], {2: ONE, 3: LISTENING}, 2),
     "9.2 and a shell that stays": (
         ALICE,
@@ -81,12 +90,12 @@ LAYOUTS = {
 }
 
 
-def sockets_of(processes, by_place):
+def sockets_of(processes: Sequence[Process], by_place: Mapping[int, TcpSockets]) -> dict[int, TcpSockets]:
     return {processes[place].pid: held for place, held in by_place.items()}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_each_layout_proves_its_connection(name):
+def test_each_layout_proves_its_connection(name: str) -> None:
     uid, rows, by_place, place = LAYOUTS[name]
     processes = chain(*rows)
     proof = prove(uid, processes, sockets_of(processes, by_place))
@@ -95,7 +104,7 @@ def test_each_layout_proves_its_connection(name):
 
 
 # Everything that is said of processes and sockets, and a word of the sentence in which it is refused.
-FORGERIES = {
+FORGERIES: dict[str, tuple[int, list[Row], dict[int, TcpSockets], str]] = {
     "a user's own sshd": (ALICE, [(ALICE, PYTHON), (ALICE, SSHD), (ALICE, SSHD), (ALICE, SSHD), INIT], {}, "between"),
     "a user's own sshd, and root is only real": (
         ALICE, [(ALICE, PYTHON), (ALICE, SSHD), (ROOT, ALICE, SSHD), INIT], {2: ONE}, "between"),
@@ -142,14 +151,14 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_no_forgery_proves_anything(name):
+def test_no_forgery_proves_anything(name: str) -> None:
     uid, rows, by_place, word = FORGERIES[name]
     processes = chain(*rows)
     with pytest.raises(UnprovenError, match=word):
         prove(uid, processes, sockets_of(processes, by_place))
 
 
-def test_an_outer_sshd_with_another_connection_is_another_login():
+def test_an_outer_sshd_with_another_connection_is_another_login() -> None:
     """Who logs in again from within a session, through `sshd -i` for example, is not in the outer connection."""
     processes = chain((ROOT, PYTHON), (ROOT, SSHD), (ROOT, SSHD), LISTENER)
     outer = TcpSockets((OTHERS,), listens=False)
@@ -157,22 +166,26 @@ def test_an_outer_sshd_with_another_connection_is_another_login():
     assert (proof.sshd.pid, proof.connection) == (processes[1].pid, PROVEN)
 
 
-def test_nothing_is_proven_of_nobody():
+def test_nothing_is_proven_of_nobody() -> None:
     with pytest.raises(UnprovenError):
         prove(ALICE, (), {})
 
 
 @pytest.mark.parametrize("broken", range(1, 5))
-@pytest.mark.parametrize("how", [{"pid": 77}, {"start_time": 10**6}])
-def test_a_link_that_does_not_hold_breaks_the_chain(broken, how):
+@pytest.mark.parametrize(
+    "otherwise",
+    [lambda process: process._replace(pid=77), lambda process: process._replace(start_time=10**6)],
+    ids=["pid", "start_time"],
+)
+def test_a_link_that_does_not_hold_breaks_the_chain(broken: int, otherwise: Callable[[Process], Process]) -> None:
     """A parent that is younger than its child is another process, to which the number passed on."""
     processes = list(chain((ALICE, PYTHON), (ALICE, SSHD), (ROOT, SSHD), LISTENER, INIT))
-    processes[broken] = processes[broken]._replace(**how)
+    processes[broken] = otherwise(processes[broken])
     with pytest.raises(UnprovenError, match="is not the parent"):
         prove(ALICE, processes, {3: ONE, processes[2].pid: ONE})
 
 
-def test_only_the_configured_programs_are_sshd():
+def test_only_the_configured_programs_are_sshd() -> None:
     processes = chain((ALICE, PYTHON), (ALICE, "/opt/sshd"), (ROOT, "/opt/sshd"))
     assert prove(ALICE, processes, {1: ONE}, ("/opt/sshd",)).connection == PROVEN
     with pytest.raises(UnprovenError):
@@ -181,7 +194,7 @@ def test_only_the_configured_programs_are_sshd():
         prove(ALICE, processes, {1: ONE}, ())
 
 
-def test_an_empty_path_among_them_does_not_make_the_unknown_sshd():
+def test_an_empty_path_among_them_does_not_make_the_unknown_sshd() -> None:
     processes = chain((ALICE, PYTHON), (ALICE, ""), (ROOT, ""))
     with pytest.raises(UnprovenError):
         prove(ALICE, processes, {1: ONE}, ("",))
@@ -190,14 +203,14 @@ def test_an_empty_path_among_them_does_not_make_the_unknown_sshd():
 @pytest.mark.parametrize(
     ("told", "named"), [("::ffff:192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::1"), ("fe80::1", "fe80::1")]
 )
-def test_addresses_are_named_as_sshd_names_them(told, named):
+def test_addresses_are_named_as_sshd_names_them(told: str, named: str) -> None:
     processes = chain((ALICE, PYTHON), (ALICE, SSHD), (ROOT, SSHD))
     held = TcpSockets((HERS._replace(remote_address=ip_address(told), local_address=ip_address(told)),), listens=False)
     connection = prove(ALICE, processes, {1: held}).connection
     assert connection.client_address == connection.server_address == ip_address(named)
 
 
-def test_what_is_said_of_a_program_is_printable():
+def test_what_is_said_of_a_program_is_printable() -> None:
     processes = chain((ALICE, PYTHON), (ROOT, "/tmp/\x1b[2J\n\udcff" + "x" * 5000))
     with pytest.raises(UnprovenError) as raised:
         prove(ALICE, processes, {})
@@ -205,36 +218,44 @@ def test_what_is_said_of_a_program_is_printable():
     assert len(str(raised.value)) < 250
 
 
-FIELDS = {
-    "pid": st.integers(0, 6),
-    "parent": st.integers(0, 6),
-    "start_time": st.integers(0, 70),
-    "uid": st.sampled_from([ALICE, BOB, ROOT]),
-    "effective_uid": st.sampled_from([ALICE, BOB, ROOT]),
-    "executable": st.sampled_from([SSHD, SESSION, f"{SSHD} (deleted)", BASH, SU, "", "/tmp/sshd"]),
-}
+pids, start_times = st.integers(0, 6), st.integers(0, 70)
+uids = st.sampled_from([ALICE, BOB, ROOT])
+executables = st.sampled_from([SSHD, SESSION, f"{SSHD} (deleted)", BASH, SU, "", "/tmp/sshd"])
 held_sockets = st.builds(TcpSockets, st.lists(st.sampled_from([HERS, OTHERS]), max_size=2).map(tuple), st.booleans())
+
+Case = tuple[int, list[Process], dict[int, TcpSockets]]  # the uid, the chain and the sockets by pid
+
+
+def nearly(process: Process) -> st.SearchStrategy[Process]:
+    """`process`, of which one thing is otherwise."""
+    return st.one_of(
+        pids.map(lambda pid: process._replace(pid=pid)),
+        pids.map(lambda pid: process._replace(parent=pid)),
+        start_times.map(lambda ticks: process._replace(start_time=ticks)),
+        uids.map(lambda uid: process._replace(uid=uid)),
+        uids.map(lambda uid: process._replace(effective_uid=uid)),
+        executables.map(lambda path: process._replace(executable=path)),
+    )
 
 
 @st.composite
-def nearly_layouts(draw):
+def nearly_layouts(draw: st.DrawFn) -> Case:
     """A layout in which some things are otherwise, or fewer, or none: uid, chain and sockets."""
     uid, rows, by_place, _ = draw(st.sampled_from(list(LAYOUTS.values())))
     processes = list(chain(*rows))
     sockets = sockets_of(processes, by_place)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(processes) - 1))
-        field = draw(st.sampled_from(list(FIELDS)))
-        processes[place] = processes[place]._replace(**{field: draw(FIELDS[field])})
+        processes[place] = draw(nearly(processes[place]))
     if draw(st.integers(0, 3)) == 0:
         sockets[draw(st.integers(0, 6))] = draw(held_sockets)
     if draw(st.integers(0, 5)) == 0:
         del processes[draw(st.integers(0, len(processes) - 1))]
-    return draw(FIELDS["uid"]) if draw(st.integers(0, 5)) == 0 else uid, processes, sockets
+    return draw(uids) if draw(st.integers(0, 5)) == 0 else uid, processes, sockets
 
 
 @given(nearly_layouts())
-def test_a_proof_only_if_roots_sshd_holds_the_one_connection(case):
+def test_a_proof_only_if_roots_sshd_holds_the_one_connection(case: Case) -> None:
     uid, processes, sockets = case
     try:
         proof = prove(uid, processes, sockets)
@@ -255,10 +276,10 @@ def test_a_proof_only_if_roots_sshd_holds_the_one_connection(case):
     assert all(child.start_time >= parent.start_time for child, parent in pairwise(processes[: place + 1]))
 
 
-@given(st.integers(1, 4), FIELDS["executable"], held_sockets)
-def test_channels_of_one_connection_prove_the_same(shells, executable, outside):
+@given(st.integers(1, 4), executables, held_sockets)
+def test_channels_of_one_connection_prove_the_same(shells: int, executable: str, outside: TcpSockets) -> None:
     """However many processes stand between door and sshd, and whatever is outside."""
-    identities = set()
+    identities: set[Proof | None] = set()
     for between in (0, shells):
         rows = [(ROOT, PYTHON)] + [(ROOT, BASH)] * between + [(ROOT, SESSION), (ROOT, SESSION), (ROOT, executable)]
         processes = chain(*rows)

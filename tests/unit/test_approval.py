@@ -15,7 +15,7 @@ SESSION = AuthSession("-42", ALICE, "F" * 64, "https://id.example", None)
 START = opened(SESSION, ALICE, 100.0, 60.0)
 
 
-def report(state, session="-42", secsign_id="alice"):
+def report(state: int, session: str | None = "-42", secsign_id: str | None = "alice") -> StateReport:
     return StateReport(session, secsign_id, state)
 
 
@@ -33,36 +33,36 @@ def report(state, session="-42", secsign_id="alice"):
         (33, Reason.INVALID),
     ],
 )
-def test_every_state_but_three_ends_in_a_no(state, reason):
+def test_every_state_but_three_ends_in_a_no(state: int, reason: Reason) -> None:
     assert observe(START, report(state), 101.0).verdict == Refuse(reason)
 
 
 @pytest.mark.parametrize("state", [AuthSessionState.PENDING, AuthSessionState.FETCHED])
-def test_pending_and_fetched_go_on(state):
+def test_pending_and_fetched_go_on(state: AuthSessionState) -> None:
     after = observe(START, report(state), 101.0)
     assert after.verdict is None
     assert after.state is state
 
 
-def test_only_authenticated_is_a_yes():
+def test_only_authenticated_is_a_yes() -> None:
     assert observe(START, report(3), 101.0).verdict == Allow(Ground.APPROVED, "")
 
 
 @pytest.mark.parametrize(("session", "secsign_id"), [("42", "alice"), ("-42", "bob"), ("", "alice"), ("-42", "")])
 @pytest.mark.parametrize("state", range(10))
-def test_an_answer_to_another_question_is_final(session, secsign_id, state):
+def test_an_answer_to_another_question_is_final(session: str, secsign_id: str, state: int) -> None:
     verdict = observe(START, report(state, session, secsign_id), 101.0).verdict
     assert isinstance(verdict, Refuse)
     assert verdict.reason is Reason.ID_SERVER_NONSENSE
 
 
-def test_a_yes_that_comes_back_at_the_deadline_or_later_is_no_yes():
+def test_a_yes_that_comes_back_at_the_deadline_or_later_is_no_yes() -> None:
     for late in (160.0, 160.001, 1e9):
         assert observe(START, report(3), late).verdict == Refuse(Reason.NO_ANSWER)
     assert isinstance(observe(START, report(3), 159.999).verdict, Allow)
 
 
-def test_a_push_for_somebody_else_ends_before_it_is_looked_at():
+def test_a_push_for_somebody_else_ends_before_it_is_looked_at() -> None:
     approval = opened(SESSION, SecSignId("bob"), 100.0, 60.0)
     assert isinstance(approval.verdict, Refuse)
     assert observe(approval, report(3), 101.0) == approval
@@ -78,20 +78,20 @@ NONSENSE = IdServerNonsense("<html>")
 
 
 @pytest.mark.parametrize("fault", [UNREACHABLE, BUSY, TOO_MANY])
-def test_a_passing_trouble_may_pass(fault):
+def test_a_passing_trouble_may_pass(fault: IdServerError) -> None:
     after = observe(START, fault, 101.0)
     assert after.verdict is None
     assert isinstance(observe(after, report(3), 102.0).verdict, Allow)
 
 
 @pytest.mark.parametrize("fault", [GONE, SAID_500, UNAUTHORIZED, NONSENSE, IdServerError("?")])
-def test_a_clear_no_and_an_absurd_answer_are_final(fault):
+def test_a_clear_no_and_an_absurd_answer_are_final(fault: IdServerError) -> None:
     after = observe(START, fault, 101.0)
     assert isinstance(after.verdict, Refuse)
     assert observe(after, report(3), 102.0) == after
 
 
-def test_what_a_fault_means_to_a_person():
+def test_what_a_fault_means_to_a_person() -> None:
     frozen_rest = IdServerRefused("frozen", http_status=409)
     frozen_form = IdServerRefused("frozen", http_status=200, error="500", errorcode="20006")
     unknown = IdServerRefused("no such id", http_status=200, error="500", errorcode="20000")
@@ -103,7 +103,7 @@ def test_what_a_fault_means_to_a_person():
     assert refusal_for(NONSENSE).reason is Reason.ID_SERVER_NONSENSE
 
 
-ALPHABET = [
+ALPHABET: list[StateReport | IdServerError] = [
     *[report(state) for state in range(-1, 11)],
     report(3, session="42"),
     report(3, secsign_id="bob"),
@@ -117,7 +117,7 @@ OURS_ACCEPTED = (report(3), report(3, session=None, secsign_id=None))
 GOES_ON = (report(1), report(7), UNREACHABLE, BUSY)
 
 
-def test_law_3_exhaustively_over_every_sequence_of_up_to_four_replies():
+def test_law_3_exhaustively_over_every_sequence_of_up_to_four_replies() -> None:
     checked = 0
     for length in range(1, 5):
         for replies in itertools.product(ALPHABET, repeat=length):
@@ -131,7 +131,7 @@ def test_law_3_exhaustively_over_every_sequence_of_up_to_four_replies():
     assert checked == sum(len(ALPHABET) ** length for length in range(1, 5))
 
 
-def test_the_first_look_is_at_once_and_later_ones_are_twice_a_second_then_slower():
+def test_the_first_look_is_at_once_and_later_ones_are_twice_a_second_then_slower() -> None:
     assert next_look(START, 100.0, 0.5) == 0.0
     looked = observe(START, report(1), 100.1)
     assert next_look(looked, 101.0, 0.0) == 0.5
@@ -139,7 +139,7 @@ def test_the_first_look_is_at_once_and_later_ones_are_twice_a_second_then_slower
     assert 0.5 <= next_look(looked, 101.0, 1.0) <= 0.6
 
 
-def test_looks_after_faults_come_slower_and_never_past_the_deadline():
+def test_looks_after_faults_come_slower_and_never_past_the_deadline() -> None:
     approval = START
     waits = []
     for _ in range(8):
@@ -151,13 +151,13 @@ def test_looks_after_faults_come_slower_and_never_past_the_deadline():
     assert next_look(approval, 161.0, 1.0) == 0.0
 
 
-def test_what_the_phone_has_decided_is_released_and_all_else_cancelled():
+def test_what_the_phone_has_decided_is_released_and_all_else_cancelled() -> None:
     assert is_used_up(observe(START, report(3), 101.0))
     assert is_used_up(observe(START, report(4), 101.0))
     for reply in (report(1), report(2), report(5), NONSENSE):
         assert not is_used_up(observe(START, reply, 101.0))
 
 
-def test_nothing_secret_is_shown():
+def test_nothing_secret_is_shown() -> None:
     assert "FFFF" not in repr(SESSION)
     assert "FFFF" not in repr(Approval(SESSION, 0.0, 1.0))

@@ -22,7 +22,8 @@ HERE = Connection("192.0.2.7", "192.0.2.7", "192.0.2.1", 22)
 
 def behind(name: str = "deploy", phase: str = "account", forced: str = "none", **changed: str) -> AtSshd:
     settings = {"usepam": "yes", "pubkeyauthentication": "yes", "authenticationmethods": "publickey"} | changed
-    effective = Effective({setting: (value,) for setting, value in settings.items()} | {"forcecommand": (forced,)})
+    printed: dict[str, tuple[str, ...]] = {setting: (value,) for setting, value in settings.items()}
+    effective = Effective(printed | {"forcecommand": (forced,)})
     lines = tuple(parse_pam("/etc/pam.d/sshd", f"{phase} requisite pam_exec.so seteuid quiet stdout {DOOR}"))
     account = Account(name, 1000, f"/home/{name}", "/bin/bash", (name,))
     return AtSshd(Session(account, HERE, effective, Host(Version(9, 2, "OpenSSH"), pam=lines)))

@@ -16,7 +16,7 @@ OPTIONS = "--registry none --authorized-keys /etc/ssh/keys/%u %u %t %k %f"
 
 
 def at_sshd(command: str) -> AtSshd:
-    printed = {
+    printed: dict[str, tuple[str, ...]] = {
         "authorizedkeyscommand": (command,),
         "authorizedkeyscommanduser": ("secsign-gate-keys",),
         "authorizedkeysfile": ("none",),

@@ -20,7 +20,7 @@ DOOR = f"exec {PYTHON} -I -S {SCRIPT}"
         f"exec '/opt/my gate/python3' -I -S \"{SCRIPT}\"",
     ],
 )
-def test_the_gate_is_known(text):
+def test_the_gate_is_known(text: str) -> None:
     assert gate_on_line(text) is not None
 
 
@@ -52,11 +52,11 @@ def test_the_gate_is_known(text):
         f"{DOOR}-not",
     ],
 )
-def test_what_may_be_something_else_is_not_the_gate(text):
+def test_what_may_be_something_else_is_not_the_gate(text: str) -> None:
     assert gate_on_line(text) is None
 
 
-def test_a_line_for_keys_is_known():
+def test_a_line_for_keys_is_known() -> None:
     assert is_for_keys(f"{DOOR} --started-by-key")
     assert not is_for_keys(DOOR)
     assert not is_for_keys("sh --started-by-key")

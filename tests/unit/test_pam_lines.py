@@ -2,7 +2,7 @@
 
 import pytest
 
-from secsign_gate.doctor.pam.lines import NO, YES, bounded, is_asked, parse_pam
+from secsign_gate.doctor.pam.lines import NO, YES, PamLine, bounded, is_asked, parse_pam
 from secsign_gate.doctor.sshd.rules.environment import reads_user_file
 
 TEXT = """\
@@ -18,7 +18,7 @@ SESSION include common-session
 """
 
 
-def test_lines_are_read_with_their_places():
+def test_lines_are_read_with_their_places() -> None:
     lines = parse_pam("/etc/pam.d/sshd", TEXT)
     assert [(line.number, line.group, line.control, line.module) for line in lines] == [
         (2, "auth", "requisite", "pam_exec.so"),
@@ -56,7 +56,7 @@ def test_lines_are_read_with_their_places():
         ("account sufficient pam_exec.so /v/bin/secsign-gate-pam", False),
     ],
 )
-def test_the_gate_is_known_where_its_no_counts(line, is_gate):
+def test_the_gate_is_known_where_its_no_counts(line: str, is_gate: bool) -> None:
     (parsed,) = parse_pam("/etc/pam.d/sshd", line)
     assert parsed.is_gate is is_gate
 
@@ -71,16 +71,16 @@ def test_the_gate_is_known_where_its_no_counts(line, is_gate):
         ("session required pam_other.so user_readenv=1", False),
     ],
 )
-def test_it_is_known_whether_the_users_file_is_read(line, reads):
+def test_it_is_known_whether_the_users_file_is_read(line: str, reads: bool) -> None:
     (parsed,) = parse_pam("/etc/pam.d/sshd", line)
     assert reads_user_file(parsed) is reads
 
 
-def test_an_empty_file_has_no_lines():
+def test_an_empty_file_has_no_lines() -> None:
     assert parse_pam("/x", "") == parse_pam("/x", "\n#\n\\\n") == []
 
 
-def lines(text):
+def lines(text: str) -> list[PamLine]:
     return parse_pam("/etc/pam.d/x", text)
 
 
@@ -102,13 +102,13 @@ WRONG_PASSWORD = {"pam_unix.so": NO, "pam_deny.so": NO}
         ("auth optional pam_unix.so", True),
     ],
 )
-def test_which_lines_pam_comes_to(before, asked):
+def test_which_lines_pam_comes_to(before: str, asked: bool) -> None:
     """As tests/e2e/test_pam_auth.py sees it with real PAM."""
     stack = lines(f"{before}\nauth required pam_exec.so /v/bin/secsign-gate-pam")
     assert is_asked(stack, len(stack) - 1, lambda line: WRONG_PASSWORD.get(line.module, YES)) is asked
 
 
-def test_what_ends_a_substack_ends_no_more():
+def test_what_ends_a_substack_ends_no_more() -> None:
     inner = bounded(lines("auth sufficient pam_unix.so\nauth requisite pam_deny.so"))
     stack = [*inner, *lines("auth required pam_exec.so /v/bin/secsign-gate-pam")]
     assert is_asked(stack, 2, lambda line: WRONG_PASSWORD.get(line.module, YES))

@@ -1,17 +1,17 @@
 """The benchmarks' count of round trips, on conversations whose number is known."""
 
-import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-delay_line = importlib.import_module("delay_line")
+import delay_line
+
 SYN, ACK, FIN = 0x02, 0x10, 0x01
 
 
-def packets(*said):
+def packets(*said: str) -> list[delay_line.Packet]:
     """`>` leaves the near end, `<` arrives there: S a SYN, F a FIN, a an acknowledgement, a number so many bytes."""
     flags = {"S": SYN, "F": FIN | ACK}
     return [
@@ -42,5 +42,5 @@ REQUEST = (">300", "<a", "<200", ">a")
         ((">a", "<a", ">a"), 0),
     ],
 )
-def test_round_trips_of_a_conversation(said, trips):
+def test_round_trips_of_a_conversation(said: tuple[str, ...], trips: int) -> None:
     assert delay_line.round_trips(packets(*said)) == trips

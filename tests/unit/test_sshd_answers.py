@@ -35,25 +35,25 @@ debug3: reprocess config:120 setting Banner /match\r
         ("OpenSSH_9.9, LibreSSL 4.0.0", 9, 9),
     ],
 )
-def test_a_version_is_read_wherever_it_stands(banner, major, minor):
+def test_a_version_is_read_wherever_it_stands(banner: str, major: int, minor: int) -> None:
     version = parse_version(banner)
     assert (version.major, version.minor) == (major, minor)
     assert version.text.startswith("OpenSSH_")
 
 
 @pytest.mark.parametrize("banner", ["", "Dropbear v2022.83", "OpenSSH_x.y", "OpenSSH_99999999.1"])
-def test_what_is_no_openssh_is_said(banner):
+def test_what_is_no_openssh_is_said(banner: str) -> None:
     with pytest.raises(ValueError, match="OpenSSH"):
         parse_version(banner)
 
 
-def test_versions_are_compared_as_numbers():
+def test_versions_are_compared_as_numbers() -> None:
     assert parse_version("OpenSSH_9.2").before(10, 0)
     assert parse_version("OpenSSH_9.2").before(9, 10)
     assert not parse_version("OpenSSH_10.4").before(10, 4)
 
 
-def test_settings_are_found_by_name_in_any_case():
+def test_settings_are_found_by_name_in_any_case() -> None:
     effective = parse_effective(PRINTED)
     assert effective.values("AcceptEnv") == ("LANG", "LC_*")
     assert effective.value("setenv") == "FOO=a b"
@@ -63,7 +63,7 @@ def test_settings_are_found_by_name_in_any_case():
     assert (effective.value("nosuch"), effective.values("nosuch"), effective.is_on("nosuch")) == ("", (), False)
 
 
-def test_the_line_that_counts_comes_first():
+def test_the_line_that_counts_comes_first() -> None:
     effective = parse_effective(PRINTED, TOLD, ("ForceCommand=/by/option",))
     assert effective.applied("ForceCommand") == (
         AppliedLine("/etc/ssh/sshd_config.d/00-a.conf", 7, "forcecommand", "none", matched=True),

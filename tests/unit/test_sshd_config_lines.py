@@ -1,10 +1,17 @@
 """Lines of sshd_config, as sshd reads them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from secsign_gate.sshd.config_files import Configuration, read_config
 from secsign_gate.sshd.config_lines import Criterion, parse_criteria, parse_line, split_arguments
 from secsign_gate.sshd.program import SshdError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -21,7 +28,7 @@ from secsign_gate.sshd.program import SshdError
         ("Match", "match", ()),
     ],
 )
-def test_a_directive_is_read(text, keyword, arguments):
+def test_a_directive_is_read(text: str, keyword: str, arguments: tuple[str, ...]) -> None:
     line = parse_line("/f", 3, (), text)
     assert line is not None
     assert (line.path, line.number, line.match) == ("/f", 3, ())
@@ -30,11 +37,11 @@ def test_a_directive_is_read(text, keyword, arguments):
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\r", "\f", "# a comment", "   # a comment"])
-def test_where_there_is_no_directive_there_is_none(text):
+def test_where_there_is_no_directive_there_is_none(text: str) -> None:
     assert parse_line("/f", 1, (), text) is None
 
 
-def test_a_forced_command_is_taken_as_it_stands():
+def test_a_forced_command_is_taken_as_it_stands() -> None:
     line = parse_line("/f", 1, (), '  ForceCommand exec "/a b" # this, too ')
     assert line is not None
     assert line.text == 'exec "/a b" # this, too'
@@ -57,7 +64,7 @@ def test_a_forced_command_is_taken_as_it_stands():
         ("a\\n", ("a\\n",)),
     ],
 )
-def test_arguments_are_split_as_sshd_splits_them(text, words):
+def test_arguments_are_split_as_sshd_splits_them(text: str, words: tuple[str, ...]) -> None:
     assert split_arguments(text) == words
 
 
@@ -74,17 +81,17 @@ def test_arguments_are_split_as_sshd_splits_them(text, words):
         ('User "alice', [("user", "alice")]),
     ],
 )
-def test_criteria_are_read(text, criteria):
+def test_criteria_are_read(text: str, criteria: list[tuple[str, str]]) -> None:
     assert [tuple(one) for one in parse_criteria(text)] == criteria
 
 
-def found(configuration: Configuration):
+def found(configuration: Configuration) -> list[tuple[str, tuple[str, ...], list[str]]]:
     return [
         (line.keyword, line.arguments, [criterion.name for criterion in line.match]) for line in configuration.lines
     ]
 
 
-def test_includes_stand_where_they_are_included_and_their_match_ends_with_them(tmp_path):
+def test_includes_stand_where_they_are_included_and_their_match_ends_with_them(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d/20-b.conf").write_text("Banner b\n")
     (tmp_path / "d/10-a.conf").write_text("Match User alice\nBanner a\n")
@@ -110,7 +117,7 @@ def test_includes_stand_where_they_are_included_and_their_match_ends_with_them(t
     ]
 
 
-def test_a_match_ends_at_the_next(tmp_path):
+def test_a_match_ends_at_the_next(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("Match User a\nBanner a\nMatch User b Address 10.0.0.0/8\nBanner b\n")
     assert read_config(str(tmp_path / "config")).lines[-1].match == (
         Criterion("user", "b"),
@@ -118,14 +125,14 @@ def test_a_match_ends_at_the_next(tmp_path):
     )
 
 
-def test_circles_of_includes_are_told(tmp_path):
+def test_circles_of_includes_are_told(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(f"Include {path}\n")
     with pytest.raises(SshdError, match="includes itself"):
         read_config(str(path))
 
 
-def test_a_circle_that_grows_is_told_before_it_has_grown(tmp_path):
+def test_a_circle_that_grows_is_told_before_it_has_grown(tmp_path: Path) -> None:
     for name in "abcd":
         (tmp_path / name).write_text(f"Include {tmp_path}/*\n")
     with pytest.raises(SshdError, match=r"includes itself|more than"):
@@ -135,19 +142,19 @@ def test_a_circle_that_grows_is_told_before_it_has_grown(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"), [(b"Port 22\0\n", "NUL"), (b"#" * (1 << 20) + b"\n", "larger")], ids=["nul", "large"]
 )
-def test_what_is_no_configuration_is_told(tmp_path, content, words):
+def test_what_is_no_configuration_is_told(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "config").write_bytes(content)
     with pytest.raises(SshdError, match=words):
         read_config(str(tmp_path / "config"))
 
 
-def test_a_file_that_is_not_there_or_a_folder_is_told(tmp_path):
+def test_a_file_that_is_not_there_or_a_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(SshdError, match=r"cannot be read \(No such .*; correct the name"):
         read_config(str(tmp_path / "nothing"))
     with pytest.raises(SshdError, match=r"cannot be read \(Is a .*; correct the name"):
         read_config(str(tmp_path))
 
 
-def test_bytes_that_are_no_utf_8_are_kept(tmp_path):
+def test_bytes_that_are_no_utf_8_are_kept(tmp_path: Path) -> None:
     (tmp_path / "config").write_bytes(b"Banner /\xff\n")
     assert read_config(str(tmp_path / "config")).lines[0].arguments == ("/\udcff",)
