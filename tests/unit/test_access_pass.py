@@ -142,7 +142,7 @@ def test_one_flipped_bit_is_noticed_wherever_it_is() -> None:
 
 
 def test_a_file_over_the_limit_is_not_looked_at() -> None:
-    stuffed = drawn_png.png(1, 1, lambda _c, _r: RED, kind=RGB, before_pixels=chunk(b"tEXt", bytes(MAX_BYTES)))
+    stuffed = drawn_png.png(1, 1, lambda _c, _r: tuple(RED), kind=RGB, before_pixels=chunk(b"tEXt", bytes(MAX_BYTES)))
     with pytest.raises(PictureUnreadable, match="bytes"):
         Png(stuffed)
 

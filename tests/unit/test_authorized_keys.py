@@ -278,25 +278,28 @@ def test_a_line_that_is_changed_and_written_again_says_what_was_meant() -> None:
     assert emit_key_line(after) == b'restrict,command="ls \\"x\\"",pty ' + KEY + b" alice@laptop"
 
 
+UNCHANGED = line(KEY)
+
+
 @pytest.mark.parametrize(
-    "change",
+    "changed",
     [
-        {"options": KeyOptions((KeyOption("command", b"ends in a backslash\\"),))},
-        {"options": KeyOptions((KeyOption("command", b"two\nlines"),))},
-        {"options": KeyOptions((KeyOption("command", b"nul\0"),))},
-        {"options": KeyOptions((KeyOption("command"),))},
-        {"options": KeyOptions((KeyOption("PTY"),))},
-        {"options": KeyOptions((KeyOption("from", b"*"), KeyOption("from", b"10.*")))},
-        {"comment": b'a\ncommand="x"'},
-        {"comment": b" leading"},
-        {"key_type": "ssh-rsa"},
-        {"key_type": ""},
-        {"blob": b""},
+        UNCHANGED._replace(options=KeyOptions((KeyOption("command", b"ends in a backslash\\"),))),
+        UNCHANGED._replace(options=KeyOptions((KeyOption("command", b"two\nlines"),))),
+        UNCHANGED._replace(options=KeyOptions((KeyOption("command", b"nul\0"),))),
+        UNCHANGED._replace(options=KeyOptions((KeyOption("command"),))),
+        UNCHANGED._replace(options=KeyOptions((KeyOption("PTY"),))),
+        UNCHANGED._replace(options=KeyOptions((KeyOption("from", b"*"), KeyOption("from", b"10.*")))),
+        UNCHANGED._replace(comment=b'a\ncommand="x"'),
+        UNCHANGED._replace(comment=b" leading"),
+        UNCHANGED._replace(key_type="ssh-rsa"),
+        UNCHANGED._replace(key_type=""),
+        UNCHANGED._replace(blob=b""),
     ],
 )
-def test_what_sshd_would_read_otherwise_is_not_written(change: dict[str, object]) -> None:
+def test_what_sshd_would_read_otherwise_is_not_written(changed: KeyLine) -> None:
     with pytest.raises(KeyLineError, match="cannot be written"):
-        emit_key_line(line(KEY)._replace(**change))
+        emit_key_line(changed)
 
 
 def test_the_fingerprints_of_real_keys_are_those_of_ssh_keygen(tmp_path: Path) -> None:

@@ -23,10 +23,22 @@ def asked(line: str) -> list[str]:
     if who is None:
         return []
     place = re.search(r"(\d+) other requests are", line)
-    told = {"account": who[1], "host": who[2], "secsign_id": who[3], "seconds_left": int(who[4] or 0)}
-    before = int(place[1]) if place else 1
-    rest = {"place": before, "wants": "", "phone_text": "", "access_pass": b"", "speak": True}
-    return [words.asking(Progress(stage=stage, **told, **rest)) for stage in ("queued", "pushed")]
+    told = [
+        Progress(
+            stage=stage,
+            place=int(place[1]) if place else 1,
+            account=who[1],
+            host=who[2],
+            secsign_id=who[3],
+            seconds_left=int(who[4] or 0),
+            wants="",
+            phone_text="",
+            access_pass=b"",
+            speak=True,
+        )
+        for stage in ("queued", "pushed")
+    ]
+    return [words.asking(progress) for progress in told]
 
 
 def refused(line: str) -> list[str]:

@@ -30,7 +30,7 @@ def prefix(tmp_path: Path) -> Path:
 
 def door(prefix: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """Start it as sshd does."""
-    command = [sys.executable, "-I", "-S", prefix / "bin/secsign-gate-force-command", *options]
+    command = [sys.executable, "-I", "-S", f"{prefix}/bin/secsign-gate-force-command", *options]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
@@ -121,7 +121,7 @@ def test_nothing_of_the_users_is_read_on_the_way(prefix: Path, tmp_path: Path) -
     (planted / "secsign_gate/__init__.py").write_text("print('planted')")
     for name in ("select", "posix", "marshal"):
         (planted / f"{name}.py").write_text("print('planted')")
-    command = [sys.executable, "-I", "-S", prefix / "bin/secsign-gate-force-command", "--broker", "/nowhere"]
+    command = [sys.executable, "-I", "-S", f"{prefix}/bin/secsign-gate-force-command", "--broker", "/nowhere"]
     environment = os.environ | {"PYTHONPATH": str(planted), "PYTHONHOME": str(planted), "PYTHONSTARTUP": "x"}
     said = subprocess.run(command, cwd=planted, env=environment, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stdout) == (75, "")

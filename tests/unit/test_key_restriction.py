@@ -399,11 +399,11 @@ class TestTrustedUserCAKeys:
             self.trusted(method, b'command="1" alice', b"alice")
 
     def test_the_key_files_come_first(self) -> None:
-        known = {"method": used(certificate()), "trusted_keys": (OTHER_ED25519,)}
-        assert orders(b'command="1",' + AUTHORITY, **known).force_command == b"1"
-        assert orders(b'from="10.0.0.0/8",command="1",' + AUTHORITY, **known) == FREE
+        method, known = used(certificate()), (OTHER_ED25519,)
+        assert orders(b'command="1",' + AUTHORITY, method=method, trusted_keys=known).force_command == b"1"
+        assert orders(b'from="10.0.0.0/8",command="1",' + AUTHORITY, method=method, trusted_keys=known) == FREE
         maybe = b'from="*.example.org",command="1",' + AUTHORITY
-        assert reason(maybe, **known) is Reason.KEY_OPTIONS_UNREADABLE
+        assert reason(maybe, method=method, trusted_keys=known) is Reason.KEY_OPTIONS_UNREADABLE
 
 
 def test_a_broken_key_is_refused() -> None:
@@ -419,7 +419,12 @@ class TestHowMuchIsLookedAt:
     def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
         calls: list[object] = []
         real = getattr(key_restriction, name)
-        monkeypatch.setattr(key_restriction, name, lambda *arguments: (calls.append(arguments), real(*arguments))[1])
+
+        def noted(*arguments: object) -> object:
+            calls.append(arguments)
+            return real(*arguments)
+
+        monkeypatch.setattr(key_restriction, name, noted)
         return calls
 
     def test_a_line_is_read_and_judged_once_however_many_keys_are_claimed(

@@ -15,7 +15,7 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 from unittest import mock
 
 import pytest
@@ -35,9 +35,17 @@ LOG = (sys.executable, "-m", "secsign_gate", "log")
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
 
 
-def log(*arguments: str, program: tuple[str, ...] = LOG, **more: Any) -> subprocess.CompletedProcess[str]:
-    options = {"env": ENVIRONMENT, "text": True, "stderr": subprocess.PIPE, "stdout": subprocess.PIPE} | more
-    done = subprocess.run([*program, *arguments], check=False, timeout=60, **options)
+def log(
+    *arguments: str,
+    program: tuple[str, ...] = LOG,
+    env: dict[str, str] = ENVIRONMENT,
+    stdin: int | IO[str] | None = None,
+    stdout: int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[str]:
+    command = [*program, *arguments]
+    done = subprocess.run(
+        command, check=False, timeout=60, env=env, text=True, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE
+    )
     assert "Traceback" not in done.stderr
     return done
 

@@ -294,6 +294,6 @@ class TestView:
     def test_nothing_reaches_the_terminal_but_printable_ascii_in_one_row(
         self, fields: dict[str, object], width: int | None
     ) -> None:
-        line = " ".join(cell.text for cell in record_line(logged(**fields), width, BERLIN))
+        line = " ".join(cell.text for cell in record_line(logged(RECORD, **fields), width, BERLIN))
         assert re.fullmatch("[ -~]*", line)
         assert width is None or len(line) <= width

@@ -1,5 +1,7 @@
 """What PAM may ask, and who has to have shown what before a phone rings for it (law 9)."""
 
+from typing import TypedDict, Unpack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,19 @@ from secsign_gate.core.login import OtherMethod, PamService, PublicKey
 from secsign_gate.core.pam_question import ASKED_BY_NOBODY, LONGEST_WAIT, pam_service, why_not_to_ask
 from secsign_gate.errors import ClaimError
 
-SUDO = {
+
+class Said(TypedDict, total=False):
+    """What PAM says of itself, or a part of it."""
+
+    phase: bytes
+    service: bytes
+    terminal: bytes
+    remote_host: bytes
+    over_ssh: bool
+    seconds: int
+
+
+SUDO: Said = {
     "phase": b"auth",
     "service": b"sudo",
     "terminal": b"/dev/pts/3",
@@ -16,8 +30,13 @@ SUDO = {
     "over_ssh": False,
     "seconds": 90,
 }
-SSHD = {"phase": b"account", "service": b"sshd", "terminal": b"ssh", "remote_host": b"192.0.2.7", "over_ssh": True} | {
-    "seconds": 90
+SSHD: Said = {
+    "phase": b"account",
+    "service": b"sshd",
+    "terminal": b"ssh",
+    "remote_host": b"192.0.2.7",
+    "over_ssh": True,
+    "seconds": 90,
 }
 KEY = PublicKey("ssh-ed25519", b"blob")
 
@@ -51,9 +70,9 @@ def test_sshd_may_have_another_service_name() -> None:
         ({"seconds": LONGEST_WAIT + 1}, "1 to 600 seconds"),
     ],
 )
-def test_what_pam_would_not_say_is_an_error(wrong: dict[str, object], words: str) -> None:
+def test_what_pam_would_not_say_is_an_error(wrong: Said, words: str) -> None:
     with pytest.raises(ClaimError, match=words):
-        pam_service(**{**SUDO, **wrong})  # type: ignore[arg-type] # each value has the type of the one it replaces
+        pam_service(**SUDO | wrong)
 
 
 @given(
@@ -64,9 +83,9 @@ def test_what_pam_would_not_say_is_an_error(wrong: dict[str, object], words: str
     over_ssh=st.booleans(),
     seconds=st.integers(-1, 700),
 )
-def test_nothing_unprintable_comes_through(**said: object) -> None:
+def test_nothing_unprintable_comes_through(**said: Unpack[Said]) -> None:
     try:
-        service = pam_service(**said)  # type: ignore[arg-type] # as generated
+        service = pam_service(**said)
     except ClaimError:
         return
     assert all(text.isascii() and text.isprintable() and " " not in text for text in service[:4])

@@ -81,16 +81,17 @@ class Watched(str):
     """A text that counts how often a piece of it is taken or looked at."""
 
     __slots__ = ("looks",)
+    looks: int
 
     def __getitem__(self, key: object) -> str:
         self.looks += 1
         return super().__getitem__(key)  # type: ignore[index] # whatever it is
 
-    def startswith(self, *arguments: object) -> bool:  # type: ignore[override] # it is only passed on
+    def startswith(self, *arguments: object) -> bool:
         self.looks += 1
         return super().startswith(*arguments)  # type: ignore[arg-type] # the same
 
-    def find(self, *arguments: object) -> int:  # type: ignore[override] # the same
+    def find(self, *arguments: object) -> int:
         self.looks += 1
         return super().find(*arguments)  # type: ignore[arg-type] # the same
 

@@ -66,8 +66,13 @@ def test_a_text_is_cleaned_character_by_character_and_then_cut(text: str, limit:
 
 
 def test_what_a_login_wants_is_made_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(case_module, "wanted_text", lambda login: (calls.append(login), "uptime")[1])
+    calls: list[Login] = []
+
+    def noted(asked: Login) -> str:
+        calls.append(asked)
+        return "uptime"
+
+    monkeypatch.setattr(case_module, "wanted_text", noted)
     claim = wire.Ask(
         door="force_command",
         logname=b"alice",
