@@ -1,16 +1,24 @@
 """The house keeps its walls: who may import what, what the waiting door loads, and how many roads lead to a yes."""
 
+from __future__ import annotations
+
 import ast
 import functools
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from progress_sample import progress
 
 import secsign_gate
 from secsign_gate.wire import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secsign_gate.ask_and_answer import WireMessage
 
 PACKAGE = Path(secsign_gate.__file__).parent
 STDLIB = sys.stdlib_module_names
@@ -91,20 +99,20 @@ IMPURE = {
 }  # fmt: skip
 
 
-def files():
+def files() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 
 @functools.cache
-def tree(path):
+def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def place(path):
+def place(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0]
 
 
-def imported(path):
+def imported(path: Path) -> Iterator[str]:
     """Yield every absolute module name that the file imports, with `from a import b` as `a.b`."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -114,12 +122,12 @@ def imported(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_every_place_has_its_row():
+def test_every_place_has_its_row() -> None:
     assert {place(path) for path in files()} <= set(OURS)
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_imports_only_what_its_place_may(path):
+def test_a_file_imports_only_what_its_place_may(path: Path) -> None:
     ours = OURS[place(path)]
     others = OTHERS.get(str(path.relative_to(PACKAGE)), set()) | OTHERS.get(place(path), set())
     for name in imported(path):
@@ -133,7 +141,7 @@ def test_a_file_imports_only_what_its_place_may(path):
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda path: path.name)
-def test_the_core_has_no_clock_no_environment_no_io(path):
+def test_the_core_has_no_clock_no_environment_no_io(path: Path) -> None:
     for name in imported(path):
         assert name.partition(".")[0] not in IMPURE, f"{path.name} imports {name}"
     calls = {
@@ -142,7 +150,7 @@ def test_the_core_has_no_clock_no_environment_no_io(path):
     assert not calls & {"open", "print", "input", "eval", "exec", "__import__"}
 
 
-def loaded_by(code):
+def loaded_by(code: str) -> set[str]:
     """Return which modules are loaded after `code` in an interpreter such as sshd starts for the door."""
     program = (
         f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules)\n{code}\n"
@@ -164,7 +172,7 @@ FOR_WORDS = {
 }  # fmt: skip
 
 
-def loaded_to_obey(*said):
+def loaded_to_obey(*said: WireMessage) -> set[str]:
     """Return which modules a door has loaded when it becomes a shell, after these messages of a broker."""
     words = b"".join(message.encode() for message in said)
     return loaded_by(
@@ -181,20 +189,20 @@ def loaded_to_obey(*said):
     )
 
 
-def test_the_door_loads_exactly_this_before_it_knocks():
+def test_the_door_loads_exactly_this_before_it_knocks() -> None:
     assert loaded_by("import secsign_gate.doors") == TO_KNOCK
 
 
-def test_who_has_a_grant_loads_exactly_this():
+def test_who_has_a_grant_loads_exactly_this() -> None:
     assert loaded_to_obey(Answer(allowed=True, why="granted", login_shell=b"/bin/sh")) == TO_KNOCK | TO_ASK | TO_OBEY
 
 
-def test_who_waits_without_a_terminal_loads_only_words_more():
+def test_who_waits_without_a_terminal_loads_only_words_more() -> None:
     loaded = loaded_to_obey(PROGRESS, Answer(allowed=True, why="approved", login_shell=b"/bin/sh"))
     assert loaded == TO_KNOCK | TO_ASK | TO_OBEY | FOR_WORDS
 
 
-def test_nothing_heavy_is_ever_loaded_in_the_waiting_process():
+def test_nothing_heavy_is_ever_loaded_in_the_waiting_process() -> None:
     heavy = {
         "asyncio", "click", "ctypes", "dataclasses", "email", "http", "httpx", "inspect", "json", "logging", "pathlib",
         "re", "site", "socket", "ssl", "subprocess", "tempfile", "threading", "typing", "urllib",
@@ -215,33 +223,33 @@ TO_ANSWER_FOR_A_KEY = {
 }  # fmt: skip
 
 
-def test_who_answers_for_a_key_loads_exactly_this_and_cannot_reach_any_phone():
+def test_who_answers_for_a_key_loads_exactly_this_and_cannot_reach_any_phone() -> None:
     assert loaded_by("import secsign_gate.authorized_keys") == TO_ANSWER_FOR_A_KEY
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "authorized_keys").glob("*.py")), ids=lambda path: path.name)
-def test_who_answers_for_a_key_knows_no_network(path):
+def test_who_answers_for_a_key_knows_no_network(path: Path) -> None:
     reached = loaded_by(f"import secsign_gate.authorized_keys.{path.stem}") if path.stem != "__init__" else set()
     assert not reached & {"_socket", "_ssl", "asyncio", "http", "httpcore", "httpx", "select", "socket", "ssl"}
 
 
-def test_an_embedded_login_that_asks_no_phone_loads_no_http_client():
+def test_an_embedded_login_that_asks_no_phone_loads_no_http_client() -> None:
     assert not loaded_by("import secsign_gate.broker.embedded") & {"anyio", "h11", "httpcore", "httpx"}
 
 
-def calls_of(function):
+def calls_of(function: str) -> Iterator[str]:
     for path in files():
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function:
                 yield str(path.relative_to(PACKAGE))
 
 
-def test_there_are_two_roads_to_a_yes_and_no_third():
+def test_there_are_two_roads_to_a_yes_and_no_third() -> None:
     assert sorted(calls_of("allow")) == ["core/approval.py", "core/policy.py"]
     assert set(calls_of("Allow")) == {"core/verdict.py"}
 
 
-def test_a_door_is_told_yes_in_one_place():
+def test_a_door_is_told_yes_in_one_place() -> None:
     told = []
     for path in files():
         for node in ast.walk(tree(path)):
@@ -255,7 +263,7 @@ def test_a_door_is_told_yes_in_one_place():
     assert told == ["broker/case.py"]
 
 
-def test_pam_is_told_yes_in_one_place():
+def test_pam_is_told_yes_in_one_place() -> None:
     told = [
         str(path.relative_to(PACKAGE))
         for path in files()
@@ -271,7 +279,7 @@ def test_pam_is_told_yes_in_one_place():
 EXECS = {f"exec{kind}" for kind in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")}
 
 
-def test_exec_stands_in_one_place():
+def test_exec_stands_in_one_place() -> None:
     execs = {
         str(path.relative_to(PACKAGE))
         for path in files()
@@ -281,12 +289,12 @@ def test_exec_stands_in_one_place():
     assert {name for name in execs if name.startswith("doors/")} == {"doors/hand_over.py"}
 
 
-def test_no_exception_is_swallowed_whole():
+def test_no_exception_is_swallowed_whole() -> None:
     for path in files():
         for node in ast.walk(tree(path)):
             assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"bare except in {path}"
 
 
-def test_no_file_is_two_subjects():
+def test_no_file_is_two_subjects() -> None:
     for path in files():
         assert len(path.read_text().splitlines()) <= 350, f"{path} is over 350 lines"
