@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
-from typing import Any
+from typing import IO, TypedDict, Unpack
 
 import pytest
 
@@ -25,12 +25,24 @@ ME = "root"  # an account that every host has
 PROGRAM = (sys.executable, "-m", "secsign_gate")
 
 
-def run(*arguments: str, program: tuple[str, ...] = PROGRAM, **more: Any) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **more.pop("env", {})}
-    if "stdout" not in more:
-        more["stdout"] = subprocess.PIPE
+class More(TypedDict, total=False):
+    """What else a process may be started with."""
+
+    stdout: int | IO[str]
+    input: str
+    umask: int
+
+
+def run(
+    *arguments: str,
+    program: tuple[str, ...] = PROGRAM,
+    env: dict[str, str] | None = None,
+    **more: Unpack[More],
+) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **(env or {})}
+    options: More = {"stdout": subprocess.PIPE, **more}
     done = subprocess.run(
-        [*program, *arguments], check=False, text=True, stderr=subprocess.PIPE, env=environment, timeout=60, **more
+        [*program, *arguments], check=False, text=True, stderr=subprocess.PIPE, env=environment, timeout=60, **options
     )
     assert "Traceback" not in done.stderr
     return done

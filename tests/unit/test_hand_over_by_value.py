@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import pytest
 from hypothesis import given
@@ -27,8 +27,17 @@ names = st.from_regex(rb"[A-Za-z_.%-][A-Za-z0-9_.%-]*", fullmatch=True).filter(l
 blocks = st.dictionaries(names, values, max_size=6)
 
 
-def answer(**orders: Any) -> Answer:
-    return Answer(allowed=True, why="approved", home=HOME, **orders)
+class Orders(TypedDict, total=False):
+    """What the broker orders besides."""
+
+    program: list[bytes]
+    command: bytes | None
+    original_command: bytes | None
+    keep_auth_info: bool
+
+
+def answer(login_shell: bytes, **orders: Unpack[Orders]) -> Answer:
+    return Answer(allowed=True, why="approved", home=HOME, login_shell=login_shell, **orders)
 
 
 def entries(variables: dict[bytes, bytes]) -> list[bytes]:
@@ -72,10 +81,10 @@ def test_a_restricted_command_learns_what_was_asked_for_and_auth_info_is_kept_on
         ({}, b"/usr/bin/zsh", [b"-zsh"]),
         ({"command": b""}, b"/usr/bin/zsh", [b"zsh", b"-c", b""]),
         ({"command": b"id\xff\n"}, b"/usr/bin/zsh", [b"zsh", b"-c", b"id\xff\n"]),
-        ({"command": b"x", "program": (b"/sftp", b"-R")}, b"/sftp", [b"/sftp", b"-R"]),
+        ({"command": b"x", "program": [b"/sftp", b"-R"]}, b"/sftp", [b"/sftp", b"-R"]),
     ],
 )
-def test_program_and_arguments_are_sshds(orders: dict[str, Any], program: bytes, arguments: list[bytes]) -> None:
+def test_program_and_arguments_are_sshds(orders: Orders, program: bytes, arguments: list[bytes]) -> None:
     assert _program(answer(login_shell=b"/usr/bin/zsh", **orders)) == (program, arguments)
 
 

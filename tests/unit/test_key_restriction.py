@@ -1,6 +1,6 @@
 import base64
 from ipaddress import ip_address
-from typing import Any
+from typing import Literal, TypedDict, Unpack
 
 import pytest
 from ssh_keygen import SshKeygen
@@ -18,7 +18,7 @@ from secsign_gate.core.key_restriction import (
 )
 from secsign_gate.core.key_search import FoundLine, needles
 from secsign_gate.core.line_judgement import Circumstances
-from secsign_gate.core.login import AuthenticationMethod, OtherMethod, PublicKey
+from secsign_gate.core.login import AuthenticationMethod, IpAddress, OtherMethod, PublicKey
 from secsign_gate.core.ssh_encoding import ssh_string
 from secsign_gate.core.verdict import Reason
 
@@ -46,13 +46,22 @@ def found(methods: tuple[AuthenticationMethod, ...], *files: bytes) -> tuple[Fou
     )
 
 
-def orders(*files: bytes, method: AuthenticationMethod = ALICE, **circumstances: Any) -> KeyOrders:
-    return key_orders((method,), found((method,), *files), HERE._replace(**circumstances))
+class Otherwise(TypedDict, total=False):
+    """What a test wants otherwise than HERE."""
+
+    client_address: IpAddress | None
+    trusted_keys: tuple[bytes, ...]
+    principals_lines: tuple[FoundLine, ...] | None
+    elsewhere: Literal["refuse", "unrestricted"]
 
 
-def reason(*files: bytes, method: AuthenticationMethod = ALICE, **circumstances: Any) -> Reason:
+def orders(*files: bytes, method: AuthenticationMethod = ALICE, **otherwise: Unpack[Otherwise]) -> KeyOrders:
+    return key_orders((method,), found((method,), *files), HERE._replace(**otherwise))
+
+
+def reason(*files: bytes, method: AuthenticationMethod = ALICE, **otherwise: Unpack[Otherwise]) -> Reason:
     with pytest.raises(KeyRestrictionError) as refusal:
-        orders(*files, method=method, **circumstances)
+        orders(*files, method=method, **otherwise)
     assert str(refusal.value).isprintable()
     return refusal.value.reason
 

@@ -6,9 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +41,7 @@ os.execve(sys.executable, [sys.executable, "-c", program], {**os.environ, **pid,
 """
 
 
-def daemon(passed: list[Any], **variables: Any) -> tuple[dict[str, Any], list[str]]:
+def daemon(passed: Sequence[socket.socket | IO[str]], **variables: str) -> tuple[dict[str, Any], list[str]]:
     """Start a daemon with `passed` at its descriptors from 3 on; return what it found and which variables are left."""
     high = [os.dup2(one.fileno(), 100 + number) for number, one in enumerate(passed)]  # out of the way of 3, 4, ...
     try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from secsign_gate.broker.state import StateInMemory, Subject
+from secsign_gate.broker.state import StateInMemory, Subject, Turn
 from secsign_gate.core.ancestry import SshdProcess
 from secsign_gate.core.grant import Coverage, Grant
 from secsign_gate.core.login import OtherMethod
@@ -32,8 +32,8 @@ class Line(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.state = StateInMemory()
-        self.expected: dict[SecSignId, list[object]] = {ALICE: [], BOB: []}
-        self.gone: list[object] = []
+        self.expected: dict[SecSignId, list[Turn]] = {ALICE: [], BOB: []}
+        self.gone: list[Turn] = []
 
     @rule(who=st.sampled_from([ALICE, BOB]))
     def join(self, who: SecSignId) -> None:
@@ -45,13 +45,13 @@ class Line(RuleBasedStateMachine):
         who = data.draw(st.sampled_from([who for who, line in self.expected.items() if line]))
         turn = data.draw(st.sampled_from(self.expected[who]))
         self.expected[who].remove(turn)
-        turn.leave()  # type: ignore[attr-defined]
+        turn.leave()
         self.gone.append(turn)
 
     @precondition(lambda self: bool(self.gone))
     @rule(data=st.data())
     def leave_again(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.gone)).leave()  # type: ignore[attr-defined]
+        data.draw(st.sampled_from(self.gone)).leave()
 
     @invariant()
     def each_has_the_place_of_his_coming_and_one_has_the_turn(self) -> None:
