@@ -220,8 +220,9 @@ def test_without_an_undo_nothing_is_begun(
 def test_signals_while_it_waits_change_nothing(host: ActivationHost, number: signal.Signals) -> None:
     words = [PROGRAM, "enable", "--user", "alice", "--sshd-config", str(host.sshd.configuration), "--yes", "--no-trial"]
     waiting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert waiting.stdout is not None
-    until(lambda: waiting.stdout.readline().startswith("The gate stands in front of alice"))
+    shown = waiting.stdout
+    assert shown is not None
+    until(lambda: shown.readline().startswith("The gate stands in front of alice"))
     os.kill(waiting.pid, number)
     _, complained = waiting.communicate()
     assert waiting.returncode == (130 if number is signal.SIGINT else -number)

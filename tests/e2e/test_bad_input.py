@@ -188,11 +188,12 @@ def test_a_shell_that_vanishes_while_the_phone_is_asked(gate: Gate) -> None:
     shell = Path("/usr/local/bin/her-own-shell")
     shutil.copy("/bin/dash", shell)
     subprocess.run(["usermod", "-s", shell, "alice"], check=True)
+    cases: list[tuple[Callable[[], None], int, str]] = [
+        (lambda: shell.chmod(0o644), NOT_EXECUTABLE, "Permission denied"),
+        (shell.unlink, NOT_FOUND, "No such file or directory"),
+    ]
     try:
-        for spoil, status, words in (
-            (lambda: shell.chmod(0o644), NOT_EXECUTABLE, "Permission denied"),
-            (shell.unlink, NOT_FOUND, "No such file or directory"),
-        ):
+        for spoil, status, words in cases:
             with Broker() as broker:
                 login = door(alice, options=broker.option)
                 stream = broker.accept()

@@ -83,7 +83,7 @@ def test_a_grant_covers_its_connection_for_its_time(gate: Gate, broker: RunningB
     gate.configure(grants={"seconds": HOUR})
     broker.reload()
     options = ["-o", f"ControlPath={alice.client.folder}/mux"]
-    master = ["ssh", "-F", alice.client.configuration, "-M", "-N", "-f", *options, alice.at("gated")]
+    master = ["ssh", "-F", str(alice.client.configuration), "-M", "-N", "-f", *options, alice.at("gated")]
     subprocess.run(master, check=True, stdin=subprocess.DEVNULL, timeout=60)
     first = alice.ssh("echo in", options=options)
     gate.phone("alice").accept()

@@ -61,7 +61,7 @@ def sentence_of(login: Login, *statuses: int) -> str:
 def shared(person: Person, count: int) -> tuple[list[str], list[Login]]:
     """Return the options of one SSH connection, and as many logins over it."""
     options = ["-o", f"ControlPath={person.client.folder}/mux"]
-    command = ["ssh", "-F", person.client.configuration, "-M", "-N", "-f", *options, person.at("gated")]
+    command = ["ssh", "-F", str(person.client.configuration), "-M", "-N", "-f", *options, person.at("gated")]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
     return options, [person.ssh("echo in", options=options) for _ in range(count)]
 

@@ -177,7 +177,7 @@ def test_an_sshd_by_another_name_is_seen(tmp_path: Path) -> None:
     copy = tmp_path / "sshd-old"
     shutil.copy(running_sshd.SSHD, copy)
     with running_sshd.Sshd(tmp_path / "files", {}) as server:
-        command = [copy, "-D", "-e", "-f", server.configuration, "-p", "2222"]
+        command = [str(copy), "-D", "-e", "-f", str(server.configuration), "-p", "2222"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             while "Server listening" not in process.stderr.readline():

@@ -14,7 +14,7 @@ import pytest
 import sshd as running_sshd
 from open_ways import CARELESS, GATE, KEYS_ONLY, OPENED, TCP
 
-from secsign_gate.core.bypass import BYPASSES
+from secsign_gate.core.bypass import BYPASSES, Bypass
 from secsign_gate.core.orders import SshdSettings
 from secsign_gate.doctor.finding import Finding, Status
 from secsign_gate.doctor.sshd.part import sshd_findings
@@ -54,7 +54,7 @@ def test_every_way_is_opened_here() -> None:
 
 
 @pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
-def test_a_way_that_is_open_is_found_and_closed(tmp_path: Path, bypass) -> None:
+def test_a_way_that_is_open_is_found_and_closed(tmp_path: Path, bypass: Bypass) -> None:
     opened = OPENED[bypass.name]
     if opened.sshrc:
         SSHRC.write_text(". ~/.profile\n")
@@ -262,7 +262,7 @@ def test_a_reload_is_known_by_the_pid_file(tmp_path: Path) -> None:
     text = configuration.read_text().replace("PidFile none", f"PidFile {pid_file}")
     configuration.write_text(text.replace("Port 22\n", "Port 2200\n"))
     sshd = find_sshd(running_sshd.SSHD, str(configuration))
-    command = [running_sshd.SSHD, "-D", "-e", "-f", configuration]
+    command = [running_sshd.SSHD, "-D", "-e", "-f", str(configuration)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

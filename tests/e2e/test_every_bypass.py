@@ -79,7 +79,8 @@ class Host:
         keys = [path.read_text().split()[:2] for path in sorted(Path("/etc/ssh").glob("ssh_host_*_key.pub"))]
         known_hosts.write_text("".join(f"[127.0.0.1]:{server.port} {' '.join(key)}\n" for key in keys))
         place = f"{account}@127.0.0.1:{server.port}"
-        command = [PROGRAM, "probe", place, "--identity", self.client.key, "--known-hosts", known_hosts, "--json"]
+        keys_used = ["--identity", str(self.client.key), "--known-hosts", str(known_hosts)]
+        command = [PROGRAM, "probe", place, *keys_used, "--json"]
         done = subprocess.run(
             [*command, *options], capture_output=True, text=True, check=False, timeout=240, input=f"{PASSWORD}\n"
         )
@@ -110,8 +111,8 @@ def made_client(gate: Gate, folder: Path) -> Client:
     restricted, certificate, authority = folder / "restricted", folder / "certified", folder / "authority"
     for path in (restricted, certificate, authority):
         make_key(path)
-    command = ["ssh-keygen", "-q", "-s", authority, "-I", "somebody", "-n", "alice", "-O", "force-command=/bin/true"]
-    subprocess.run([*command, certificate.with_suffix(".pub")], check=True)
+    command = ["ssh-keygen", "-q", "-s", str(authority), "-I", "somebody", "-n", "alice"]
+    subprocess.run([*command, "-O", "force-command=/bin/true", certificate.with_suffix(".pub")], check=True)
     trusted = CONFIGURATION / "authority.pub"  # where the daemon may read it
     shutil.copy(authority.with_suffix(".pub"), trusted)
     alice.write(

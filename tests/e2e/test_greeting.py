@@ -6,7 +6,8 @@ import os
 import shutil
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,38 +67,42 @@ def mbox(read_at: int, written_at: int) -> None:
     os.utime(MAIL, (read_at, written_at))
 
 
-# What is changed on the host, step by step: each step is looked at with the gate and without.
-STEPS = {
-    "no mail box": lambda: None,
-    "an empty mail box, a motd without an end": lambda: (put(MAIL, b""), put(ETC / "motd", b"no newline")),
-    "unread mail, an empty motd": lambda: (mbox(1000, 2000), put(ETC / "motd", b"")),
-    "read mail, a motd in bytes": lambda: (mbox(2000, 2000), put(ETC / "motd", b"caf\xe9 \x1b[1mbold\n\n\n")),
-    "an empty maildir, a motd of the system's": lambda: (
-        maildir("new", "cur"),
-        remove(ETC / "motd"),
-        put(RUN / "motd", b"run\n"),
-    ),
-    "new mail in a maildir, several motds": lambda: (
-        maildir("new/1", "cur/2"),
-        *(put(ETC / "motd.d" / name, name.encode()) for name in ("20-b", "10-a", ".hidden")),
-        *(put(RUN / "motd.d" / name, b"from run\n") for name in ("10-a", "15")),
-    ),
-    "old mail in a maildir, a motd that is too long": lambda: (
-        maildir("cur/2"),
-        put(ETC / "motd", b"x" * 0x10001),
-    ),
-    "a motd with a NUL, and one for nobody": lambda: (
-        put(ETC / "motd", b"up to here\0no more\n"),
-        put(ETC / "motd.d/20-b", b"private\n"),
-        (ETC / "motd.d/20-b").chmod(0o600),
-    ),
+# What is changed on the host, step by step: after each step, one looks with the gate and without.
+STEPS: dict[str, list[Callable[[], None]]] = {
+    "no mail box": [],
+    "an empty mail box, a motd without an end": [partial(put, MAIL, b""), partial(put, ETC / "motd", b"no newline")],
+    "unread mail, an empty motd": [partial(mbox, 1000, 2000), partial(put, ETC / "motd", b"")],
+    "read mail, a motd in bytes": [
+        partial(mbox, 2000, 2000),
+        partial(put, ETC / "motd", b"caf\xe9 \x1b[1mbold\n\n\n"),
+    ],
+    "an empty maildir, a motd of the system's": [
+        partial(maildir, "new", "cur"),
+        partial(remove, ETC / "motd"),
+        partial(put, RUN / "motd", b"run\n"),
+    ],
+    "new mail in a maildir, several motds": [
+        partial(maildir, "new/1", "cur/2"),
+        *(partial(put, ETC / "motd.d" / name, name.encode()) for name in ("20-b", "10-a", ".hidden")),
+        *(partial(put, RUN / "motd.d" / name, b"from run\n") for name in ("10-a", "15")),
+    ],
+    "old mail in a maildir, a motd that is too long": [
+        partial(maildir, "cur/2"),
+        partial(put, ETC / "motd", b"x" * 0x10001),
+    ],
+    "a motd with a NUL, and one for nobody": [
+        partial(put, ETC / "motd", b"up to here\0no more\n"),
+        partial(put, ETC / "motd.d/20-b", b"private\n"),
+        partial((ETC / "motd.d/20-b").chmod, 0o600),
+    ],
 }
 
 
 def test_pams_words_are_shown_as_pam_shows_them(dora: Person) -> None:
     shown = {}
-    for name, change in STEPS.items():
-        change()
+    for name, changes in STEPS.items():
+        for change in changes:
+            change()
         without, with_gate = (dora.ssh(at=at, options=["-T"]).outcome() for at in SERVERS)
         assert (name, with_gate) == (name, without)
         shown[name] = without.stdout

@@ -64,7 +64,7 @@ def networks(gate: Gate) -> Iterator[Callable[[Person], FaultyNetwork]]:
 
 
 def end_master(person: Person, options: list[str]) -> None:
-    command = ["ssh", "-F", person.client.configuration, *options, "-O", "exit", person.at("gated")]
+    command = ["ssh", "-F", str(person.client.configuration), *options, "-O", "exit", person.at("gated")]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 

@@ -35,7 +35,7 @@ TABLES = {"fd/", "net/tcp"}
 BROKERS_DOMAIN = "system_u:system_r:secsign_gate_t:s0"
 OTHERS_DOMAINS = ["system_u:system_r:sshd_t:s0", "user_u:user_r:user_t:s0", "system_u:system_r:init_t:s0"]
 # What a mode of AppArmor's takes in SELinux.
-PERMISSIONS = {
+PERMISSIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "file": {"r": ("open", "read"), "w": ("append", "write"), "m": ("execute", "map")},
     "dir": {"r": ("open", "read"), "w": ("create",)},
     "sock_file": {"w": ("write",)},

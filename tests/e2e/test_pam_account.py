@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,7 +157,7 @@ def test_both_doors_together_cost_one_tap(gate: Gate, broker: RunningBroker) -> 
 
 
 def test_status_shows_who_waits_and_the_grant(gate: Gate, alice: Person, broker: RunningBroker) -> None:
-    login = alice.ssh("cat", stdin=subprocess.PIPE)
+    login = alice.ssh("cat", stdin=b"")  # which does not end before `outcome`
     gate.phone("alice").wait()
     (waiting,) = broker.status()["waiting"]
     assert (waiting["account"], waiting["wants"], waiting["client"]) == ("alice", "an SSH connection", "127.0.0.1")

@@ -122,7 +122,7 @@ def test_a_key_that_is_not_taken(gate: Gate) -> None:
 
 def test_a_passphrase_is_asked_for(gate: Gate) -> None:
     alice = gate.user("alice")
-    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a secret", "-f", alice.client.key]
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a secret", "-f", str(alice.client.key)]
     subprocess.run(change, check=True, capture_output=True)
     for secret, status in (("a secret", 1), ("another", 2)):
         with Terminal(words(alice, gate.ungated, "--only", "shadowed-match"), columns=200) as terminal:

@@ -42,7 +42,7 @@ def home() -> Iterator[None]:
 
 def state() -> dict[str, tuple[object, ...]]:
     """Return all that can be told of the home, but for times of access."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in (HOME, *sorted(HOME.rglob("*"))):
         status = path.lstat()
         content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None

@@ -116,7 +116,8 @@ def test_a_socket_for_both_protocols_and_no_listener(gate: Gate, broker: ProofBr
         alice.client.knows("both", "127.0.0.1", listener.getsockname()[1])
         login = alice.run("ssh", "alice@both", broker.ask)
         stream, _ = listener.accept()
-        with stream, subprocess.Popen([SSHD, "-i", "-f", settings], stdin=stream, stdout=stream) as server:
+        command = [SSHD, "-i", "-f", str(settings)]
+        with stream, subprocess.Popen(command, stdin=stream.fileno(), stdout=stream.fileno()) as server:
             stream.close()
             answer = answer_in(login.outcome().stdout)
             server.wait()
@@ -207,7 +208,8 @@ def test_processes_as_9_8_and_newer_have_them(broker: ProofBroker, sshd_session:
         answers = []
         for _ in range(2):
             with socket.create_connection(listener.getsockname()[:2]) as client, client.makefile("rb") as answer:
-                command = [sshd_session, "-I", "-S", LIKE_9_8, str(listener.fileno()), account, broker.ask]
+                program = [str(sshd_session), "-I", "-S", str(LIKE_9_8)]
+                command = [*program, str(listener.fileno()), account, broker.ask]
                 with subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE) as session:
                     own = client.getsockname()
                     monitor, *said = answer.readline().decode().split("|", 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from ssh_keygen import SshKeygen
 from secsign_gate.core.verdict import Reason
 
 if TYPE_CHECKING:
-    from gate import Gate
+    from gate import Gate, Login
     from pam_stack import PamStack
 
 
@@ -61,11 +61,12 @@ def test_files_go_through_as_without_a_gate(shared: Gate) -> None:
     registry(line(shared, alice, "alice"))
     notes = shared.folder / "notes"
     notes.write_bytes(bytes(range(256)) * 1000)
-    for begin in (
+    transfers: list[Callable[[], Login]] = [
         lambda: alice.scp(notes, ":by-scp"),
         lambda: alice.rsync(notes, ":by-rsync"),
         lambda: alice.sftp(f"put {notes} by-sftp\n"),
-    ):
+    ]
+    for begin in transfers:
         login = begin()
         shared.phone("alice").accept()
         assert login.outcome().status == 0

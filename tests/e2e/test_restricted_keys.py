@@ -136,7 +136,7 @@ def test_a_line_that_is_taken_away_during_the_connection(gate: Gate) -> None:
     alice = gate.user("alice", secsign_id="alice", key_options='command="echo 1"')
     options = ["-o", f"ControlPath={alice.client.folder}/mux"]
     gated = alice.at("gated")
-    shared = ["ssh", "-F", alice.client.configuration, *options]
+    shared = ["ssh", "-F", str(alice.client.configuration), *options]
     subprocess.run([*shared, "-M", "-N", "-f", gated], check=True, stdin=subprocess.DEVNULL)
     keys(alice, "")
     assert alice.ssh("touch ~/proof", options=options).refused(Reason.KEY_NOT_FOUND)
@@ -149,7 +149,7 @@ def test_a_line_that_is_taken_away_during_the_connection(gate: Gate) -> None:
 
 def certify(person: Person, authority: Path, *options: str, principals: str = "alice") -> None:
     """Have the authority certify the person's key; ssh offers the certificate beside the key by itself."""
-    command = ["ssh-keygen", "-q", "-s", authority, "-I", "alice's laptop", "-n", principals, *options]
+    command = ["ssh-keygen", "-q", "-s", str(authority), "-I", "alice's laptop", "-n", principals, *options]
     subprocess.run([*command, person.client.key.with_suffix(".pub")], check=True)
 
 

@@ -1,5 +1,6 @@
 """Two names for one uid: the process cannot be told apart, so nobody passes under either unless it is the first."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from secsign_gate.core.verdict import Reason
 
 
 @pytest.fixture
-def second_name_of_alice(gate: Gate):
+def second_name_of_alice(gate: Gate) -> Iterator[Path]:
     """An account `aliased` with alice's uid and a home of its own; gone afterwards."""
     del gate  # the homes are fresh from here on
     passwd, shadow = Path("/etc/passwd"), Path("/etc/shadow")

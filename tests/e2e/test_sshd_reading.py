@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import paramiko
+import paramiko  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import sshd as running_sshd
 from hypothesis import given, settings
@@ -142,8 +142,8 @@ def test_no_login_meets_what_none_that_is_asked_about_meets(
 ) -> None:
     write(sshd, "\n".join(f"Match {criteria}\n Banner /{at}" for at, criteria in enumerate(blocks)))
     places = connections(read_config(sshd.configuration).lines, [22, 2222], names_looked_up=False)
-    address, *rest = login
-    met = sshd.effective("alice", address, address, *rest).value("banner")
+    address, local_address, port, domain = login
+    met = sshd.effective("alice", address, address, local_address, port, domain).value("banner")
     asked = (sshd.effective("alice", *one).value("banner") for one in places.connections)
     assert not places.all_of_them or met in asked
 
@@ -151,10 +151,8 @@ def test_no_login_meets_what_none_that_is_asked_about_meets(
 def test_the_line_that_counts_is_named_as_sshd_decides(sshd: Sshd) -> None:
     write(sshd, "Banner /global\nMatch User alice\nBanner /first\nMatch all\nBanner /second")
     alice, bob = (sshd.effective(name, "192.0.2.7", "192.0.2.7") for name in ("alice", "bob"))
-    assert [(one.value("banner"), one.set_at("Banner").number) for one in (alice, bob)] == [
-        ("/first", 4),
-        ("/second", 6),
-    ]
+    counting = [(one.value("banner"), line.number) for one in (alice, bob) if (line := one.set_at("Banner"))]
+    assert counting == [("/first", 4), ("/second", 6)]
     assert [line.text for line in alice.applied("Banner")] == ["/first", "/second", "/global"]
 
 
@@ -162,7 +160,9 @@ def test_options_of_the_command_line_are_sshds_too(sshd: Sshd) -> None:
     write(sshd, "Banner /file\nMaxSessions 3")
     started = sshd._replace(options=("-o", "Banner=/option", "-o", "AllowUsers=alice bob"))
     effective = started.effective("alice", "192.0.2.7", "192.0.2.7")
-    assert (effective.value("banner"), effective.set_at("Banner").place) == ("/option", "sshd's command line")
+    line = effective.set_at("Banner")
+    assert line is not None
+    assert (effective.value("banner"), line.place) == ("/option", "sshd's command line")
     assert effective.values("allowusers") == ("alice", "bob")
     assert started_with(started.options) == (None, started.options)
 

@@ -101,7 +101,7 @@ def test_the_certificate_says_whether_it_may_run(gate: Gate, tmp_path: Path) -> 
     may = []
     for extensions in ([], ["-O", "no-user-rc"]):
         alice = gate.user("alice")
-        certify = ["ssh-keygen", "-q", "-s", tmp_path / "ca", "-I", "alice", "-n", "alice", *extensions]
+        certify = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "alice", "-n", "alice", *extensions]
         subprocess.run([*certify, alice.client.key.with_suffix(".pub")], check=True)
         alice.write(".ssh/authorized_keys", "")
         may += [ran(alice, at) for at in SERVERS]

@@ -126,12 +126,17 @@ def test_key_files_that_are_no_files_are_passed_over(gate: Gate) -> None:
     assert found.lines == [(keys, 1, b"one AAAA"), (keys, 3, b"three AA\x0bAA")]
 
 
+def put_a_file_there() -> None:
+    (SOCKETS / "broker.sock").unlink()
+    (SOCKETS / "broker.sock").touch()
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (lambda: shutil.rmtree(SOCKETS), ["No such file"]),
         ((SOCKETS / "broker.sock").unlink, ["No such file"]),
-        (lambda: ((SOCKETS / "broker.sock").unlink(), (SOCKETS / "broker.sock").touch()), [NOT_ROOTS]),
+        (put_a_file_there, [NOT_ROOTS]),
         (lambda: (SOCKETS / "broker.sock").symlink_to((SOCKETS / "broker.sock").rename("/tmp/hers")), [NOT_ROOTS]),
         (lambda: os.chown(SOCKETS / "broker.sock", 2001, -1), [NOT_ROOTS]),
         (lambda: SOCKETS.chmod(0o777), [f"{SOCKETS} on the way to the broker is not root's alone"]),
@@ -171,7 +176,8 @@ def test_a_door_that_talks_nonsense_gets_nothing(gate: Gate, said: bytes) -> Non
     ours, theirs = socket.socketpair()
     command = as_account("alice", {}, PYTHON, "-I", "-m", "secsign_gate.broker.embedded", str(ORDERS))
     with ours, theirs:
-        subprocess.run(command, stdin=theirs, check=True, timeout=60)  # the broker lives on; what we have started ends
+        # The broker lives on; what we have started ends.
+        subprocess.run(command, stdin=theirs.fileno(), check=True, timeout=60)
         theirs.close()
         ours.sendall(said)
         ours.shutdown(socket.SHUT_WR)
