@@ -17,6 +17,7 @@ from secsign_gate.broker.state import StateInMemory
 from secsign_gate.broker.world import Kept, World
 from secsign_gate.config import load_settings
 from secsign_gate.core.auth_session import AuthSession, AuthSessionState, PushRequest, StateReport
+from secsign_gate.core.circuit import ServerHealth
 from secsign_gate.core.verdict import Allow, Refuse
 from secsign_gate.directory.users_file import load_users
 from secsign_gate.errors import AuditError
@@ -51,7 +52,7 @@ class IdServerOfFutures:
         self.reported: asyncio.Future[AuthSessionState] = loop.create_future()
         self.asked: asyncio.Future[None] = loop.create_future()
         self.disposed: list[str] = []
-        self.disposing: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self.disposing: Callable[[], Coroutine[Any, Any, object]] | None = None
 
     async def open(self, request: PushRequest) -> AuthSession:
         self.asked.set_result(None)
@@ -71,6 +72,12 @@ class IdServerOfFutures:
         self.disposed.append(f"{how} {auth_session.id}")
         if self.disposing is not None:
             await self.disposing()
+
+    async def warm(self) -> None:
+        pass
+
+    def health(self) -> tuple[ServerHealth, ...]:
+        return ()
 
     async def aclose(self) -> None:
         pass
@@ -119,7 +126,7 @@ def world_with(settings: Settings, id_server: IdServerOfFutures, records: Record
         settings,
         load_users(settings.users_file),
         Recorder(records),
-        lambda: id_server,  # type: ignore[arg-type,return-value] # what a push asks of it
+        lambda: id_server,
         Kept(StateInMemory()),
     )
 

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-import paramiko
+import paramiko  # type: ignore[import-untyped]  # it ships no types
 
 from secsign_gate.core.public_key import fingerprint
 from secsign_gate.probe.host_keys import HostKeys
@@ -54,7 +54,7 @@ class Server:
         self._listening.close()
 
 
-class Rules(paramiko.ServerInterface):
+class Rules(paramiko.ServerInterface):  # type: ignore[misc]  # it ships no types
     """A server that grants all that it is asked for, and runs commands; a test takes back what it wants."""
 
     def __init__(self, **changed: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 from broker_visit import QUESTION, IdServerOfFutures, Records, Visit
@@ -22,6 +22,7 @@ from secsign_gate.broker.world import Kept, Proving, World
 from secsign_gate.config import load_settings
 from secsign_gate.core import key_restriction
 from secsign_gate.core.ancestry import UnprovenError
+from secsign_gate.core.authorized_keys import KeyLine, parse_key_line
 from secsign_gate.core.login import Account
 from secsign_gate.core.verdict import Reason
 from secsign_gate.directory.users_file import load_users
@@ -191,7 +192,11 @@ class NothingProven:
         raise UnprovenError("it is no child of sshd")
 
 
-Visited = Any
+class Visited(Protocol):
+    """Runs a test's coroutine with a visit to a daemon's broker."""
+
+    def __call__(self, test: Callable[[Visit], Coroutine[Any, Any, None]]) -> None:
+        """Return when it has ended."""
 
 
 @pytest.fixture
@@ -255,12 +260,12 @@ class TestLogins:
         self, visited: Visited, monkeypatch: pytest.MonkeyPatch, number: int, length: int, in_a_thread: bool | None
     ) -> None:
         read_in = set()
-        real = key_restriction.parse_key_line
-        monkeypatch.setattr(
-            key_restriction,
-            "parse_key_line",
-            lambda line: (read_in.add(threading.current_thread() is not threading.main_thread()), real(line))[1],
-        )
+
+        def read(line: bytes) -> KeyLine | None:
+            read_in.add(threading.current_thread() is not threading.main_thread())
+            return parse_key_line(line)
+
+        monkeypatch.setattr(key_restriction, "parse_key_line", read)
         line = (words(ED25519) + b" ").ljust(length, b"x")
 
         async def test(visit: Visit) -> None:

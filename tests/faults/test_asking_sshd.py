@@ -44,20 +44,20 @@ def ask(sshd: Sshd) -> None:
         ("exit 0", "said nothing"),
     ],
 )
-def test_what_fails_is_said_in_sshds_own_words(tmp_path, script, said):
+def test_what_fails_is_said_in_sshds_own_words(tmp_path: Path, script: str, said: str) -> None:
     with pytest.raises(SshdError) as raised:
         ask(an_sshd(tmp_path, script))
     assert said in str(raised.value)
     assert str(raised.value).isprintable()
 
 
-def test_one_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
+def test_one_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "_SECONDS", 0.2)
     with pytest.raises(SshdError, match="did not end within"):
         ask(an_sshd(tmp_path, "exec sleep 600"))
 
 
-def test_one_that_cannot_be_run_is_told(tmp_path):
+def test_one_that_cannot_be_run_is_told(tmp_path: Path) -> None:
     sshd = an_sshd(tmp_path, "exit 0")
     Path(sshd.executable).unlink()
     with pytest.raises(SshdError, match="cannot be run"):
@@ -68,19 +68,19 @@ def test_one_that_cannot_be_run_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("script", ["echo Dropbear v2022.83", "exit 1", "echo OpenSSH_"])
-def test_a_program_that_is_no_openssh_is_told(tmp_path, script):
+def test_a_program_that_is_no_openssh_is_told(tmp_path: Path, script: str) -> None:
     with pytest.raises(SshdError, match="not OpenSSH"):
         find_sshd(a_program(tmp_path, script))
 
 
-def test_relative_names_are_refused():
+def test_relative_names_are_refused() -> None:
     with pytest.raises(SshdError, match="no absolute path"):
         find_sshd("sshd")
     with pytest.raises(SshdError, match="no absolute path"):
         find_sshd("/usr/sbin/sshd", "sshd_config")
 
 
-def test_a_host_without_sshd_is_told(monkeypatch):
+def test_a_host_without_sshd_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "_USUAL_PLACES", ("/nonexistent/sshd",))
     monkeypatch.setattr(program, "listeners", lambda: ())
     with pytest.raises(SshdError, match="sshd is not found"):
@@ -95,7 +95,7 @@ def test_a_host_without_sshd_is_told(monkeypatch):
         '[ "$1" = -t ] && exit 0; echo port 22; [ "$2" = -f ] || exit 1',  # it answers nothing about a login
     ],
 )
-def test_the_doctor_calls_nothing_closed_that_it_could_not_ask_about(tmp_path, script):
+def test_the_doctor_calls_nothing_closed_that_it_could_not_ask_about(tmp_path: Path, script: str) -> None:
     findings = sshd_findings(an_sshd(tmp_path, script), accounts=("root",), running=False)
     assert findings
     assert {finding.status for finding in findings} <= {Status.BROKEN, Status.UNKNOWN}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 from broker_visit import QUESTION, IdServerOfFutures, Records, Visit, orders_for_alice, world_with
@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 30.0  # seconds; a guard against hanging, never an expectation
 
 
+class Visited(Protocol):
+    """Runs a test's coroutine with a visit to a broker."""
+
+    def __call__(self, test: Callable[[Visit], Coroutine[Any, Any, None]], wait_seconds: float = 60) -> None:
+        """Return when it has ended."""
+
+
 @pytest.fixture
-def visited(tmp_path: Path) -> Callable[..., None]:
+def visited(tmp_path: Path) -> Visited:
     """Run a test's coroutine with a `Visit` to a broker that asks SecSign ID alice for every login."""
     settings = orders_for_alice(tmp_path)
 
@@ -48,9 +55,6 @@ def visited(tmp_path: Path) -> Callable[..., None]:
         asyncio.run(whole())
 
     return run
-
-
-Visited = Any
 
 
 def test_accepted(visited: Visited) -> None:
@@ -159,7 +163,7 @@ def test_an_id_server_that_hangs_on_the_cancel_keeps_nothing_alive(
     monkeypatch.setattr(world_module, "TIDY_UP_SECONDS", 0.05)
 
     async def test(visit: Visit) -> None:
-        visit.id_server.disposing = asyncio.Event().wait  # type: ignore[assignment] # for ever
+        visit.id_server.disposing = asyncio.Event().wait  # for ever
         await visit.begin()
         visit.id_server.created.set_result(None)
         while not isinstance(message := await visit.hear(), wire.Progress) or message.stage != "pushed":
@@ -341,7 +345,9 @@ def test_a_door_that_does_not_read_keeps_no_descriptor(monkeypatch: pytest.Monke
     asyncio.run(test())
 
 
-def test_the_proof_of_a_door_that_has_gone_takes_nobodys_turn(visited: Visited) -> None:
+def test_the_proof_of_a_door_that_has_gone_takes_nobodys_turn(
+    visited: Visited, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test(visit: Visit) -> None:
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -351,7 +357,7 @@ def test_the_proof_of_a_door_that_has_gone_takes_nobodys_turn(visited: Visited) 
             raise AssertionError
 
         proof = asyncio.create_task(never())
-        visit.world.begin_proof = lambda _peer: proof
+        monkeypatch.setattr(visit.world, "begin_proof", lambda _peer: proof)
         await visit.begin(None)
         await begun
         visit.writer.close()
@@ -377,10 +383,12 @@ def test_who_has_not_asked_yet_is_told_at_once_that_the_broker_stops(visited: Vi
     visited(test)
 
 
-def test_who_waits_for_a_proof_is_told_at_once_that_the_broker_stops(visited: Visited) -> None:
+def test_who_waits_for_a_proof_is_told_at_once_that_the_broker_stops(
+    visited: Visited, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test(visit: Visit) -> None:
         proof: asyncio.Future[Proof] = asyncio.get_running_loop().create_future()
-        visit.world.begin_proof = lambda _peer: proof
+        monkeypatch.setattr(visit.world, "begin_proof", lambda _peer: proof)
         await visit.begin()
         while not visit.world.kept.present:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)

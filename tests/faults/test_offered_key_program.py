@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from ssh_samples import ED25519, OTHER_ED25519, RSA, certificate, words
@@ -27,13 +28,19 @@ START = (
     "from secsign_gate.authorized_keys import main\n"
     "main()"
 )
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a registry is root's")
 pytestmark = as_root
 
 
-def asked(*arguments: str | bytes, flags: str = "-IS", **how: object) -> subprocess.CompletedProcess[bytes]:
-    given = {"capture_output": True, "timeout": 60, "env": {"PATH": "/usr/bin:/bin"}} | how
-    return subprocess.run([sys.executable, flags, "-c", START, *arguments], check=False, **given)  # type: ignore[call-overload, no-any-return] # any of its options
+def asked(
+    *arguments: str | bytes,
+    flags: str = "-IS",
+    env: dict[str, str] = ENVIRONMENT,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, flags, "-c", START, *arguments]
+    return subprocess.run(command, check=False, stdout=stdout, stderr=subprocess.PIPE, env=env, timeout=60)
 
 
 def refused(run: subprocess.CompletedProcess[bytes], *says: str) -> None:
@@ -57,8 +64,14 @@ def registry(tmp_path: Path) -> Path:
     return path
 
 
-def ask(registry: Path, account: str = "deploy", **how: object) -> subprocess.CompletedProcess[bytes]:
-    return asked("--registry", str(registry), account, TYPE, TEXT, "SHA256:x", **how)
+def ask(
+    registry: Path,
+    flags: str = "-IS",
+    env: dict[str, str] = ENVIRONMENT,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
+    words_of_sshd = ["--registry", str(registry), "deploy", TYPE, TEXT, "SHA256:x"]
+    return asked(*words_of_sshd, flags=flags, env=env, stdout=stdout)
 
 
 def test_one_line_that_ends(registry: Path) -> None:
@@ -201,12 +214,12 @@ def test_lines_that_are_huge_or_no_text_spoil_nothing_else(registry: Path) -> No
 
 def test_an_answer_that_nobody_takes(registry: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        run = ask(registry, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        run = ask(registry, stdout=full)
     assert run.returncode == 78
     assert b"No space left on device" in run.stderr
     reading, writing = os.pipe()
     os.close(reading)
-    run = ask(registry, capture_output=False, stdout=writing, stderr=subprocess.PIPE)
+    run = ask(registry, stdout=writing)
     os.close(writing)
     assert run.returncode == 78
     assert b"Broken pipe" in run.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pwd
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from broker_visit import IdServerOfFutures, Records, Visit, orders_for_alice, world_with
@@ -77,8 +77,15 @@ class PamVisit(Visit):
         await self.begin(question(**changed), uid=0)
 
 
+class Visited(Protocol):
+    """Runs a test's coroutine with a visit to a daemon's broker."""
+
+    def __call__(self, test: Callable[[PamVisit], Coroutine[Any, Any, None]]) -> None:
+        """Return when it has ended."""
+
+
 @pytest.fixture
-def visited(tmp_path: Path) -> Callable[[Callable[[PamVisit], Coroutine[Any, Any, None]]], None]:
+def visited(tmp_path: Path) -> Visited:
     settings = orders_for_alice(tmp_path)
 
     def run(test: Callable[[PamVisit], Coroutine[Any, Any, None]]) -> None:
@@ -95,9 +102,6 @@ def visited(tmp_path: Path) -> Callable[[Callable[[PamVisit], Coroutine[Any, Any
         asyncio.run(whole())
 
     return run
-
-
-Visited = Any
 
 
 def test_accepted(visited: Visited) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import paramiko
+import paramiko  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from probe_servers import HOST_KEY, KEY, KNOWN, SECONDS, ssh_server, wishes
 
@@ -19,9 +19,10 @@ from secsign_gate.probe.run import chosen, run
 from secsign_gate.probe.session import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from secsign_gate.probe.place import Place
+    from secsign_gate.probe.situation import Wishes
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +49,11 @@ def test_where_sshd_gives_no_terminal_no_command_is_asked_for() -> None:
     assert (result.outcome.status, commands) == (Status.HELD, [])
 
 
+AUTH_FAILED: int = paramiko.AUTH_FAILED
 WAITING = Identity("a key that waits", paramiko.ECDSAKey.generate())
-SEVERAL: dict[str, dict[str, tuple[Any, ...]]] = {
-    "ungated-account": {"also_users": ("bob", "carol")},
-    "restricted-key": {"restricted": (KEY, WAITING)},
+SEVERAL: dict[str, Callable[[Wishes], Wishes]] = {
+    "ungated-account": lambda wishes: wishes._replace(also_users=("bob", "carol")),
+    "restricted-key": lambda wishes: wishes._replace(restricted=(KEY, WAITING)),
 }
 
 
@@ -60,13 +62,13 @@ def test_a_login_that_waits_does_not_hide_what_another_has_shown(name: str) -> N
     def wait(key: paramiko.PKey) -> int:
         del key
         threading.Event().wait(SECONDS + 1)
-        return paramiko.AUTH_FAILED
+        return AUTH_FAILED
 
     def key(key: paramiko.PKey) -> int:
         return wait(key) if key.asbytes() == WAITING.key.asbytes() else paramiko.AUTH_SUCCESSFUL
 
     with ssh_server(key=key, key_of_carol=wait) as server:
-        wanted = wishes(server)._replace(**SEVERAL[name])
+        wanted = SEVERAL[name](wishes(server))
         (result,) = run(wanted, chosen([name]), lambda _situation: None)
     assert result.outcome.status is Status.GOT_THROUGH, result.outcome.what
 
@@ -76,7 +78,7 @@ def known_as(place: Place, key: paramiko.PKey, marker: str = "") -> str:
 
 
 OTHER_KEY = paramiko.ECDSAKey.generate()
-REFUSED_KEYS = {
+REFUSED_KEYS: dict[str, Callable[[Place], HostKeys]] = {
     "and not SHA256:other": lambda _: HostKeys(fingerprints=("SHA256:other",)),
     "known_hosts has no key of": lambda _: HostKeys(),
     "another one than known_hosts has": lambda place: HostKeys((known_as(place, OTHER_KEY),)),
@@ -99,7 +101,7 @@ def test_a_host_key_of_known_hosts_will_do() -> None:
 
 
 def test_no_key_is_taken() -> None:
-    with ssh_server(key=paramiko.AUTH_FAILED) as server, pytest.raises(LoginRefused, match="does not take a key for"):
+    with ssh_server(key=AUTH_FAILED) as server, pytest.raises(LoginRefused, match="does not take a key for"):
         does_the_gate_ask(server.place, [KEY], KNOWN, seconds=SECONDS)
 
 
@@ -110,7 +112,7 @@ def test_a_login_that_waits_is_not_tried_with_another_key() -> None:
     def wait(key: paramiko.PKey) -> int:
         asked.append(key.fingerprint)
         threading.Event().wait(SECONDS + 1)
-        return paramiko.AUTH_FAILED
+        return AUTH_FAILED
 
     other = Identity("another key", paramiko.ECDSAKey.generate())
     with ssh_server(key=wait) as server, pytest.raises(LoginWaits, match="does not finish the login of alice"):

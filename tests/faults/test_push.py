@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from broker_visit import IdServerOfFutures, Records, orders_for_alice, world_with
@@ -11,6 +11,7 @@ from broker_visit import IdServerOfFutures, Records, orders_for_alice, world_wit
 from secsign_gate.broker import push as push_module
 from secsign_gate.broker import world as world_module
 from secsign_gate.broker.push import Push, push_for
+from secsign_gate.broker.state import StateInMemory
 from secsign_gate.broker.world import World
 from secsign_gate.core.ancestry import SshdProcess
 from secsign_gate.core.auth_session import AuthSessionState, PushRequest
@@ -40,6 +41,7 @@ class IdServers(IdServerOfFutures):
         super().__init__()
         self.creates = 0
         self.asked_again = asyncio.Event()
+        self.closed = asyncio.Event()
 
     async def open(self, request: PushRequest) -> AuthSession:
         self.creates += 1
@@ -49,9 +51,21 @@ class IdServers(IdServerOfFutures):
             self.created, self.reported, self.asked = again.created, again.reported, again.asked
         return await super().open(request)
 
+    async def aclose(self) -> None:
+        self.closed.set()
+
+
+class Pushing(Protocol):
+    """Runs a test's coroutine with a world and its ID server."""
+
+    def __call__(
+        self, test: Callable[[World, IdServers], Coroutine[Any, Any, None]], queue_seconds: float = 60
+    ) -> None:
+        """Return when it has ended."""
+
 
 @pytest.fixture
-def pushing(tmp_path: Path) -> Callable[..., None]:
+def pushing(tmp_path: Path) -> Pushing:
     """Run a test's coroutine with a world and its ID server."""
     settings = orders_for_alice(tmp_path)
 
@@ -64,14 +78,12 @@ def pushing(tmp_path: Path) -> Callable[..., None]:
                 await test(world, id_server)
                 await world.aclose()
             assert world.kept.under_way == {}
-            assert world.state._lines == {}  # type: ignore[attr-defined]
+            assert isinstance(world.state, StateInMemory)
+            assert world.state._lines == {}
 
         asyncio.run(whole())
 
     return run
-
-
-Pushing = Any
 
 
 def joined(world: World, covered: Coverage | None = COVERED) -> Push:
@@ -139,9 +151,9 @@ def test_the_last_one_who_leaves_during_the_create_withdraws_what_comes_of_it(pu
         first, second = joined(world), joined(world)
         await id_server.asked
         first.leave()
-        assert second.verdict is None
+        before = second.verdict
         second.leave()
-        assert second.verdict == Refuse(Reason.CLIENT_LEFT)
+        assert (before, second.verdict) == (None, Refuse(Reason.CLIENT_LEFT))
         assert id_server.disposed == []
         id_server.created.set_result(None)
         await world.aclose()
@@ -271,7 +283,9 @@ def test_only_what_may_have_reached_a_phone_counts_as_a_push(pushing: Pushing, a
     pushing(test)
 
 
-def test_after_a_defect_all_are_told_at_once_and_the_push_is_withdrawn_all_the_same(pushing: Pushing) -> None:
+def test_after_a_defect_all_are_told_at_once_and_the_push_is_withdrawn_all_the_same(
+    pushing: Pushing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test(world: World, id_server: IdServers) -> None:
         told = asyncio.Event()
         withdraw = id_server.cancel
@@ -280,7 +294,7 @@ def test_after_a_defect_all_are_told_at_once_and_the_push_is_withdrawn_all_the_s
             await told.wait()
             await withdraw(auth_session)
 
-        id_server.cancel = cancel_once_all_are_told  # type: ignore[method-assign]
+        monkeypatch.setattr(id_server, "cancel", cancel_once_all_are_told)
         push = joined(world)
         await id_server.asked
         id_server.created.set_result(None)
@@ -335,8 +349,7 @@ def test_orders_are_closed_once_all_that_began_under_them_has_ended(pushing: Pus
     """A door that is still being recognised when new orders come makes its push afterwards."""
 
     async def test(world: World, id_server: IdServers) -> None:
-        recognised, closed = asyncio.Event(), asyncio.Event()
-        id_server.aclose = lambda: asyncio.sleep(0, closed.set())  # type: ignore[assignment,method-assign]
+        recognised = asyncio.Event()
         pushes: list[Push] = []
 
         async def visit() -> None:
@@ -348,12 +361,12 @@ def test_orders_are_closed_once_all_that_began_under_them_has_ended(pushing: Pus
         await asyncio.sleep(0)
         recognised.set()
         await id_server.asked
-        assert not closed.is_set()
+        assert not id_server.closed.is_set()
         accept(id_server)
         assert isinstance(await verdict_of(pushes[0]), Allow)
         pushes[0].leave()
         await closing
-        assert closed.is_set()
+        assert id_server.closed.is_set()
         assert id_server.disposed == ["release 7"]
 
     pushing(test)

@@ -49,7 +49,9 @@ class TestOneConnectionForAll:
         self, simulator: RunningSimulator, settings: IdServerSettings, user: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # On a busy machine an answer may take so long that a further lane is due; here it is about those that come.
-        monkeypatch.setitem(Lanes.__init__.__kwdefaults__, "patience", settings.total_seconds)
+        defaults = Lanes.__init__.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, "patience", settings.total_seconds)
         before = len(simulator.log())
 
         async def forty(server: IdServer) -> None:
