@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import ssl
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback_servers import TlsServer
 
+from secsign_gate.config import IdServerSettings
 from secsign_gate.core.auth_session import AuthSessionState, StateReport
 from secsign_gate.errors import IdServerError
 from secsign_gate.simulator.certificates import prepare
@@ -42,8 +44,11 @@ class AnyAnswer:
             conversation.recv(65536)
 
 
+Server = tuple[AnyAnswer, IdServerSettings]
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     files = prepare(tmp_path_factory.mktemp("tls"), "good", "127.0.0.1")
     script = AnyAnswer()
     with TlsServer(files.server_file, script).running() as url:
@@ -51,7 +56,7 @@ def server(tmp_path_factory):
         yield script, wanted
 
 
-def ask(server, pieces, end: End) -> StateReport | IdServerError:
+def ask(server: Server, pieces: list[bytes], end: End) -> StateReport | IdServerError:
     script, wanted = server
     script.pieces, script.end = pieces, end
     with BlockingIdServer(wanted) as client:
@@ -65,7 +70,7 @@ def ask(server, pieces, end: End) -> StateReport | IdServerError:
 
 
 @st.composite
-def mutilated(draw):
+def mutilated(draw: st.DrawFn) -> bytes:
     answer = bytearray(draw(st.sampled_from(GOOD)))
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, len(answer)))
@@ -81,12 +86,13 @@ def mutilated(draw):
     return bytes(answer)
 
 
+ENDS: st.SearchStrategy[End] = st.sampled_from(["good-bye", "cut"])
 ANSWERS = st.one_of(mutilated(), st.binary(max_size=200), st.sampled_from(GOOD))
 
 
-@given(ANSWERS, st.sampled_from(["good-bye", "cut"]))
+@given(ANSWERS, ENDS)
 @settings(max_examples=150, deadline=None)
-def test_any_bytes_end_in_a_report_or_in_our_own_error(server, answer, end):
+def test_any_bytes_end_in_a_report_or_in_our_own_error(server: Server, answer: bytes, end: End) -> None:
     end_of_it = ask(server, [answer], end)
     assert isinstance(end_of_it, StateReport | IdServerError)
     assert str(end_of_it).isprintable()
@@ -94,7 +100,7 @@ def test_any_bytes_end_in_a_report_or_in_our_own_error(server, answer, end):
 
 @given(st.sampled_from([BY_LENGTH, IN_CHUNKS]), st.lists(st.integers(0, 90), max_size=6), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_a_good_answer_is_one_in_any_pieces(server, answer, cuts, cut_off):
+def test_a_good_answer_is_one_in_any_pieces(server: Server, answer: bytes, cuts: list[int], cut_off: bool) -> None:
     places = sorted({0, len(answer), *(place for place in cuts if place < len(answer))})
     pieces = [answer[here:there] for here, there in itertools.pairwise(places)]
     report = ask(server, pieces, "cut" if cut_off else "nothing")
@@ -102,17 +108,15 @@ def test_a_good_answer_is_one_in_any_pieces(server, answer, cuts, cut_off):
     assert report.state == AuthSessionState.AUTHENTICATED
 
 
-@given(
-    st.sampled_from([BY_LENGTH, IN_CHUNKS]), st.binary(min_size=1, max_size=50), st.sampled_from(["good-bye", "cut"])
-)
+@given(st.sampled_from([BY_LENGTH, IN_CHUNKS]), st.binary(min_size=1, max_size=50), ENDS)
 @settings(max_examples=40, deadline=None)
-def test_a_good_answer_with_more_behind_it_is_none(server, answer, more, end):
+def test_a_good_answer_with_more_behind_it_is_none(server: Server, answer: bytes, more: bytes, end: End) -> None:
     assert isinstance(ask(server, [answer + more], end), IdServerError)
 
 
 @given(st.sampled_from(GOOD), st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_good_answer_that_is_cut_short_is_none(server, answer, data):
-    end = "cut" if answer is TO_THE_END else data.draw(st.sampled_from(["good-bye", "cut"]))
+def test_a_good_answer_that_is_cut_short_is_none(server: Server, answer: bytes, data: st.DataObject) -> None:
+    end: End = "cut" if answer is TO_THE_END else data.draw(ENDS)
     length = data.draw(st.integers(0, len(answer) - (0 if answer is TO_THE_END else 1)))
     assert isinstance(ask(server, [answer[:length]], end), IdServerError)

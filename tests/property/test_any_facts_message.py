@@ -26,14 +26,14 @@ facts = st.builds(
 
 
 @given(long_numbers, facts)
-def test_facts_arrive_as_they_were_sent(number, sent):
+def test_facts_arrive_as_they_were_sent(number: int, sent: Facts) -> None:
     answer = facts_message.encode_facts(number, sent)
     assert facts_message.number_of(answer) == number
     assert facts_message.decode_answer(answer) == sent
 
 
 @given(long_numbers, facts, st.data())
-def test_an_answer_that_was_cut_or_lengthened_is_none(number, sent, data):
+def test_an_answer_that_was_cut_or_lengthened_is_none(number: int, sent: Facts, data: st.DataObject) -> None:
     answer = facts_message.encode_facts(number, sent)
     cut = data.draw(st.integers(0, len(answer) - 1))
     for wrong in (answer[:cut], answer + b"\0"):
@@ -42,7 +42,7 @@ def test_an_answer_that_was_cut_or_lengthened_is_none(number, sent, data):
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: b"\0" * 8 + b"\1" + rest))
-def test_any_bytes_are_facts_or_unproven(answer):
+def test_any_bytes_are_facts_or_unproven(answer: bytes) -> None:
     try:
         facts_message.decode_answer(answer)
     except UnprovenError as error:
@@ -51,21 +51,21 @@ def test_any_bytes_are_facts_or_unproven(answer):
 
 
 @given(long_numbers, st.text(max_size=600))
-def test_why_there_are_no_facts_arrives_printable(number, why):
+def test_why_there_are_no_facts_arrives_printable(number: int, why: str) -> None:
     with pytest.raises(UnprovenError) as raised:
         facts_message.decode_answer(facts_message.encode_no_facts(number, why))
     assert str(raised.value).isprintable()
 
 
 @given(long_numbers, numbers)
-def test_a_question_arrives_as_it_was_sent(number, pid):
+def test_a_question_arrives_as_it_was_sent(number: int, pid: int) -> None:
     question = facts_message.encode_question(number, pid)
     assert facts_message.decode_question(question) == (number, pid)
     assert facts_message.decode_question(question + b"\0") is None
     assert facts_message.decode_question(question[:-1]) is None
 
 
-def test_the_longest_answer_fits_into_its_bound():
+def test_the_longest_answer_fits_into_its_bound() -> None:
     process = Process(2**32 - 1, 2**32 - 1, 2**64 - 1, 2**32 - 1, 2**32 - 1, "x" * MAX_EXECUTABLE)
     address = ip_address(2**128 - 1)
     held = TcpSockets((TcpConnection(address, 65535, address, 65535),) * 100, listens=True)
@@ -76,7 +76,7 @@ def test_the_longest_answer_fits_into_its_bound():
 
 
 @given(st.binary(max_size=64), numbers, long_numbers)
-def test_a_process_may_be_called_anything(name, parent, start_time):
+def test_a_process_may_be_called_anything(name: bytes, parent: int, start_time: int) -> None:
     """proc_pid_stat(5), field 2: whatever a program has written there, `) R 1 ` for example."""
     fields = b" ".join([b"-7"] * 17)
     stat = b"77 (%s) S %d %s %d 0 0\n" % (name, parent, fields, start_time)
@@ -96,5 +96,5 @@ def test_a_process_may_be_called_anything(name, parent, start_time):
     ],
 )
 @pytest.mark.skipif("sys.byteorder != 'little'", reason="the kernel writes them in the machine's order")
-def test_addresses_of_proc_net(text, address, port):
+def test_addresses_of_proc_net(text: str, address: str, port: int) -> None:
     assert tcp_sockets._end(text) == (ip_address(address), port)

@@ -21,7 +21,7 @@ from secsign_gate.sshd.version import Version, parse_version
 
 ANY_TEXT = st.text(max_size=200)
 ODD = st.text(st.sampled_from("ab \t\"'\\#=,*!?:/.-1\r\f\x1b"), max_size=60)
-WORDS = st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=("Cs",)), max_size=12), max_size=6)
+WORDS = st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=12), max_size=6)
 NAMES = st.sampled_from(["alice", "bob", "svc-a", "svc-b", "root", "a,b", "wheel", "x"])
 LISTS = st.lists(st.sampled_from(["alice", "!alice", "svc-*", "!svc-b", "*", "wh?el", "!wheel", ""]), max_size=4)
 
@@ -88,7 +88,9 @@ def test_any_pam_file_is_read(text: str) -> None:
 
 
 @given(st.lists(LISTS, max_size=3), st.lists(st.tuples(NAMES, st.lists(NAMES, max_size=3)), max_size=8))
-def test_accounts_of_one_class_are_taken_by_the_same_lines(lists, people) -> None:
+def test_accounts_of_one_class_are_taken_by_the_same_lines(
+    lists: list[list[str]], people: list[tuple[str, list[str]]]
+) -> None:
     lines = []
     for number, patterns in enumerate(lists):
         criterion = Criterion("user" if number % 2 else "group", ",".join(patterns))
@@ -101,9 +103,9 @@ def test_accounts_of_one_class_are_taken_by_the_same_lines(lists, people) -> Non
     for alike in classes:
         for line in lines:
             (criterion,) = line.match
-            patterns = list(split_patterns(criterion.argument))
+            wanted = list(split_patterns(criterion.argument))
             if criterion.name == "user":
-                assert len({verdict_on(one.name, patterns) is True for one in alike}) == 1
+                assert len({verdict_on(one.name, wanted) is True for one in alike}) == 1
 
 
 @given(st.one_of(ODD, st.from_regex(r"\A[0-9*?.:/]{0,20}\Z"), st.ip_addresses().map(str)))
@@ -123,7 +125,7 @@ def test_an_example_of_an_address_is_matched_by_its_pattern(pattern: str) -> Non
         st.lists(st.tuples(st.sampled_from(["address", "host", "localport", "localaddress", "rdomain", "x"]), ODD))
     )
 )
-def test_connections_are_ones_that_sshd_can_be_asked_about(blocks) -> None:
+def test_connections_are_ones_that_sshd_can_be_asked_about(blocks: list[list[tuple[str, str]]]) -> None:
     lines = []
     for block in blocks:
         line = parse_line("/f", 1, tuple(Criterion(*one) for one in block), "Banner none")

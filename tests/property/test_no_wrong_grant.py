@@ -6,14 +6,16 @@ reply deserves is said beside it, by hand; the code under test has no say in tha
 
 import json
 import random
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from secsign_gate.core.approval import observe, opened
-from secsign_gate.core.auth_session import AuthSession
+from secsign_gate.core.approval import Approval, observe, opened
+from secsign_gate.core.auth_session import AuthSession, StateReport
 from secsign_gate.core.secsign_id import SecSignId
 from secsign_gate.core.verdict import Allow
 from secsign_gate.errors import IdServerError, IdServerUnreachable
+from secsign_gate.id_server.dialects import Dialect
 from secsign_gate.id_server.exchange import Reply
 from secsign_gate.id_server.form import FormDialect
 from secsign_gate.id_server.rest import RestDialect
@@ -21,6 +23,7 @@ from secsign_gate.id_server.rest import RestDialect
 ALICE = SecSignId("alice")
 OURS = "-5208431176540921877"
 SESSION = AuthSession(OURS, ALICE, "7B10C4E2" * 8, "https://id.example", None)
+Replies = Iterator[tuple[tuple[int, bytes], str]]  # status and body of each, and what it deserves
 YES, ON, NO = "yes", "goes on", "no"
 
 STRANGE_STATES = [
@@ -29,14 +32,14 @@ STRANGE_STATES = [
 ]  # fmt: skip
 
 
-def form_replies():
+def form_replies() -> Replies:
     """Yield (reply, what it deserves)."""
     for state in range(9):
         body = f"authsessionid={OURS}&secsignid=alice&authsessionstate={state}"
         yield (200, body.encode()), YES if state == 3 else ON if state in (1, 7) else NO
     good = f"authsessionid={OURS}&secsignid=alice&authsessionstate=3"
-    for state in STRANGE_STATES:
-        yield (200, good.replace("state=3", f"state={state}").encode()), NO
+    for strange in STRANGE_STATES:
+        yield (200, good.replace("state=3", f"state={strange}").encode()), NO
     for body in (
         good.replace("alice", "bob"),
         good.replace(OURS, "1"),
@@ -68,7 +71,7 @@ def form_replies():
         yield (status, b"error=500&errormsg=broken"), NO
 
 
-def rest_replies():
+def rest_replies() -> Replies:
     """Yield (reply, what it deserves)."""
     good = {"authsessionid": int(OURS), "secsignid": "alice", "authsessionstate": 3}
     for state in range(9):
@@ -76,12 +79,12 @@ def rest_replies():
         yield (200, json.dumps({**good, "authsessionstate": state}).encode()), verdict
         yield (200, json.dumps({"authsessionstate": str(state)}).encode()), verdict
     whole = json.dumps(good)
-    for state in STRANGE_STATES:
-        yield (200, json.dumps({**good, "authsessionstate": state}).encode()), NO
-        if state not in ("9", "10", "33", "-3", " 3", "3 ", "3\n3"):
-            yield (200, whole.replace("3}", f"{state}}}").encode()), NO
-    for state in ("9", "10", "33", "-3", "3.0", "3e0", "30e-1", "true", "null", "[3]", '{"3":3}', "NaN", "Infinity"):
-        yield (200, whole.replace("3}", f"{state}}}").encode()), NO
+    for strange in STRANGE_STATES:
+        yield (200, json.dumps({**good, "authsessionstate": strange}).encode()), NO
+        if strange not in ("9", "10", "33", "-3", " 3", "3 ", "3\n3"):
+            yield (200, whole.replace("3}", f"{strange}}}").encode()), NO
+    for strange in ("9", "10", "33", "-3", "3.0", "3e0", "30e-1", "true", "null", "[3]", '{"3":3}', "NaN", "Infinity"):
+        yield (200, whole.replace("3}", f"{strange}}}").encode()), NO
     for members in (
         {**good, "secsignid": "bob"},
         {**good, "authsessionid": 1},
@@ -121,14 +124,14 @@ def rest_replies():
         yield (status, b'{"error": 500}'), NO
 
 
-DIALECTS = {
+DIALECTS: dict[str, tuple[Dialect, Callable[[], Replies]]] = {
     "form": (FormDialect("SecSignGate"), form_replies),
     "rest": (RestDialect("gate", "not-a-secret"), rest_replies),
 }
 SILENCE = IdServerUnreachable("nothing came", request_may_have_arrived=True)
 
 
-def read(dialect, status, body):
+def read(dialect: Dialect, status: int, body: bytes) -> StateReport | IdServerError:
     try:
         return dialect.state(Reply("id.example:443", status, body), SESSION)
     except IdServerError as error:
@@ -136,7 +139,7 @@ def read(dialect, status, body):
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_every_sequence_of_up_to_four_replies(name):
+def test_every_sequence_of_up_to_four_replies(name: str) -> None:
     dialect, replies = DIALECTS[name]
     shapes = [(read(dialect, *reply), deserved) for reply, deserved in replies()]
     shapes.append((SILENCE, ON))
@@ -146,7 +149,7 @@ def test_every_sequence_of_up_to_four_replies(name):
     wrong = []
     sequences = 0
 
-    def go_on(approval, open_, accepted, depth):
+    def go_on(approval: Approval, open_: bool, accepted: bool, depth: int) -> None:
         nonlocal sequences
         for reply, deserved in alphabet:
             after = observe(approval, reply, 101.0 + depth)
@@ -163,7 +166,7 @@ def test_every_sequence_of_up_to_four_replies(name):
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_hundred_thousand_generated_sequences_in_two_dialects(name):
+def test_a_hundred_thousand_generated_sequences_in_two_dialects(name: str) -> None:
     dialect, replies = DIALECTS[name]
     bodies = [reply for reply, _ in replies()]
     good = {reply for reply, deserved in replies() if deserved is YES}
@@ -189,7 +192,7 @@ def test_a_hundred_thousand_generated_sequences_in_two_dialects(name):
     assert granted > 100  # the generator does reach the one road to a yes
 
 
-def mutated(body, chance):
+def mutated(body: bytes, chance: random.Random) -> bytes:
     """Return `body` with one to three bytes changed, dropped, doubled or added."""
     changed = bytearray(body)
     for _ in range(chance.randint(1, 3)):
@@ -206,7 +209,7 @@ def mutated(body, chance):
     return bytes(changed)
 
 
-def means_yes(name, status, body):
+def means_yes(name: str, status: int, body: bytes) -> bool:
     """Tell, by another reading than the program's, whether a reply says that ours was accepted."""
     if status != 200:
         return False
