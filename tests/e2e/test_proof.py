@@ -55,6 +55,17 @@ def is_proven(answer: Answer) -> bool:
     return answer.proven is not None and answer.proven["connection"] == answer.ssh_connection
 
 
+def proven_sshd(answer: Answer) -> int:
+    """Return the process id of the sshd that the connection is proven to be."""
+    assert answer.proven is not None
+    pid: int = answer.proven["sshd"][0]
+    return pid
+
+
+def executable_of(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/exe").readlink())
+
+
 def multiplexed(person: Person, name: str) -> list[str]:
     path = person.client.folder / name
     return ["-o", "ControlMaster=auto", "-o", f"ControlPath={path}", "-o", "ControlPersist=yes"]
@@ -75,14 +86,13 @@ def test_all_channels_of_a_connection_prove_the_same_and_another_connection_anot
         assert all(is_proven(answer) for answer in [*channels, other]), (channels, other)
         assert channels[1:] == channels[:-1]
         assert other.proven != channels[0].proven
-        sshd_executable = Path(f"/proc/{channels[0].proven['sshd'][0]}/exe").readlink()  # type: ignore[index]
-        assert sshd_executable == Path(SSHD)
+        assert executable_of(proven_sshd(channels[0])) == SSHD
     finally:
         target = person.at("gated").replace("alice@", f"{account}@")
         for options in (first, second):
             person.run("ssh", *options, "-O", "exit", target).outcome()
     ends = [broker.next_end() for _ in [*channels, other]]
-    assert sorted(end["pid"] for end in ends) == sorted(a.proven["sshd"][0] for a in [*channels, other])  # type: ignore[index]
+    assert sorted(end["pid"] for end in ends) == sorted(map(proven_sshd, [*channels, other]))
 
 
 def test_connections_open_at_one_time_are_told_apart(gate: Gate, broker: ProofBroker) -> None:
@@ -135,7 +145,7 @@ def test_an_sshd_that_was_upgraded_under_the_connection(gate: Gate, broker: Proo
         shutil.copy2(sshd, "/usr/sbin/sshd.dpkg-new")
         Path("/usr/sbin/sshd.dpkg-new").rename(sshd)
         assert is_proven(before)
-        assert str(Path(f"/proc/{before.proven['sshd'][0]}/exe").readlink()) == f"{SSHD} (deleted)"  # type: ignore[index]
+        assert executable_of(proven_sshd(before)) == f"{SSHD} (deleted)"
         assert asked(alice, broker.ask, *options) == before
     finally:
         alice.run("ssh", *options, "-O", "exit", alice.at("ungated")).outcome()

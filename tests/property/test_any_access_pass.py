@@ -123,22 +123,23 @@ OUR_ESCAPES = re.compile(
 
 @settings(deadline=None)
 @given(
-    st.fixed_dictionaries(
-        dict.fromkeys(("stage", "account", "host", "secsign_id", "wants", "phone_text"), TEXTS)
-        | {"seconds_left": st.integers(0, 2**32 - 1), "place": st.integers(0, 2**32 - 1)}
+    st.builds(
+        Progress,
+        **dict.fromkeys(("stage", "account", "host", "secsign_id", "wants", "phone_text"), TEXTS),
+        **dict.fromkeys(("seconds_left", "place"), st.integers(0, 2**32 - 1)),
+        access_pass=st.sampled_from([b"", drawn_png.quarters(16), drawn_png.quarters(16)[:-1], b"junk"]),
+        speak=st.just(True),
     ),
-    st.sampled_from([b"", drawn_png.quarters(16), drawn_png.quarters(16)[:-1], b"junk"]),
     ENVIRONMENTS,
     st.builds(Window, st.integers(1, 250), st.integers(1, 80), st.integers(0, 20), st.integers(0, 40)),
 )
 def test_whatever_the_facts_only_our_own_escapes_are_drawn_and_every_row_fits(
-    facts: dict[str, object], png: bytes, environ: dict[bytes, bytes], window: Window
+    progress: Progress, environ: dict[bytes, bytes], window: Window
 ) -> None:
-    progress = Progress(**facts, access_pass=png, speak=True)  # type: ignore[arg-type]
     terminal = capabilities(environ)
     countdown = Countdown()
     countdown.announce(progress.seconds_left, 0.0)
-    picture = place_picture(png, window, terminal)
+    picture = place_picture(progress.access_pass, window, terminal)
     rows = arrange(Facts(progress, countdown, 1.0, terminal), window, picture)
     assert 1 <= len(rows) <= window.rows
     drawn = [row.cells.ljust(row.column) + (row.text or "") for row in rows] + [picture.graphic]
