@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from both_ways import BothWays, Outcome, Side
+    from both_ways import BothWays, Side
+    from ssh_client import Outcome
 
 PLAYBOOK = Path(__file__).with_name("playbook.yml")
 

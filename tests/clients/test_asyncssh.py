@@ -35,6 +35,8 @@ def connected(
 async def processes(side: Side, connection: SSHClientConnection) -> list[Any]:
     async def run(command: str, data: bytes = b"") -> tuple[Any, ...]:
         done = await connection.run(command, input=data, encoding=None)
+        assert isinstance(done.stdout, bytes)
+        assert isinstance(done.stderr, bytes)
         return in_short(done.stdout), in_short(done.stderr), done.exit_status, done.exit_signal
 
     return [

@@ -6,7 +6,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from both_ways import BothWays, Outcome, Side
+    from both_ways import BothWays, Side
+    from ssh_client import Outcome
 
 
 def dbclient(side: Side) -> list[Outcome]:

@@ -7,17 +7,18 @@ import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from both_ways import BothWays, Outcome, Side
+    from both_ways import BothWays, Side
+    from ssh_client import Outcome
 
 WHEN = "2016-11-22T12:00:00Z"
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Alice", "GIT_AUTHOR_EMAIL": "alice@example.org", "GIT_AUTHOR_DATE": WHEN,
-    "GIT_COMMITTER_NAME": "Alice", "GIT_COMMITTER_EMAIL": "alice@example.org", "GIT_COMMITTER_DATE": WHEN,
-}  # fmt: skip
 
 
 def git(side: Side, *words: str) -> Outcome:
-    return side.run("git", "-c", "init.defaultBranch=main", *words, GIT_SSH_COMMAND=side.ssh, **IDENTITY)
+    return side.run(
+        "git", "-c", "init.defaultBranch=main", *words, GIT_SSH_COMMAND=side.ssh,
+        GIT_AUTHOR_NAME="Alice", GIT_AUTHOR_EMAIL="alice@example.org", GIT_AUTHOR_DATE=WHEN,
+        GIT_COMMITTER_NAME="Alice", GIT_COMMITTER_EMAIL="alice@example.org", GIT_COMMITTER_DATE=WHEN,
+    )  # fmt: skip
 
 
 def make_repositories(side: Side) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from both_ways import BothWays, Outcome, Side
+    from both_ways import BothWays, Side
+    from ssh_client import Outcome
 
 SCRIPT = """\
 set sftp:connect-program "{ssh} -a -x"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import paramiko
+import paramiko  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from both_ways import ENDED, LONGEST_WAIT, TYPED, after_the_line, in_short
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from both_ways import after_the_line
 
 if TYPE_CHECKING:
-    from both_ways import BothWays, Outcome, Side
+    from both_ways import BothWays, Side
+    from ssh_client import Outcome
 
 HOST = "127.0.0.1"
 HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key.pub")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from both_ways import BothWays, Outcome, Side
+    from both_ways import BothWays, Side
+    from ssh_client import Outcome
 
 # ssh's standard error stays open as long as the mount, hence the file.
 SCRIPT = """
