@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import drop_in
 import pytest
 import sshd as running_sshd
+from gate import fresh_homes
 from open_ways import CARELESS, GATE, KEYS_ONLY, OPENED, TCP
 
 from secsign_gate.core.bypass import BYPASSES, Bypass
@@ -164,6 +165,7 @@ def test_accounts_of_a_directory_that_lists_nobody_are_thought_of(tmp_path: Path
 
 def test_the_lines_to_write_close_what_they_are_for(tmp_path: Path) -> None:
     """Whoever writes down what the doctor says is done: all lines of all findings, once, into one Match block."""
+    fresh_homes()  # for what lies ready in one the line is no setting, but a command to look at it
     careless = drop_in.gated(**TCP, **CARELESS, X11Forwarding="yes", AllowAgentForwarding="yes", PermitTunnel="yes",
                              AllowStreamLocalForwarding="yes", ExposeAuthInfo="no", UnusedConnectionTimeout="none",
                              ClientAliveInterval="0")  # fmt: skip
