@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Self
 
 SSHD = "/usr/sbin/sshd"
+SSHD_SESSION = "/usr/lib/openssh/sshd-session"
+CONNECTIONS_PROGRAM = SSHD_SESSION if Path(SSHD_SESSION).exists() else SSHD
+"""What a connection's processes run: from OpenSSH 9.8 on a program of its own (release notes of 9.8)."""
 DEBIANS_SETTINGS = Path("/etc/ssh/sshd_config")
 HOST_KEYS = sorted(Path("/etc/ssh").glob("ssh_host_*_key"))
 READY = re.compile(r"Server listening on .* port (\d+)\.")

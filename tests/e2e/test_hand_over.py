@@ -12,6 +12,7 @@ import pytest
 import session_facts
 from session_facts import COMMAND, STATUS, differences, facts_in, let_everybody_in
 from ssh_client import LONGEST_WAIT
+from sshd import CONNECTIONS_PROGRAM
 
 from secsign_gate.core.verdict import Reason
 
@@ -60,7 +61,7 @@ def test_the_kernel_tells_no_difference(
     seen = {at: look_around(person, at, kinds, tmp_path) for at in SERVERS}
     for kind in kinds:
         facts = seen["ungated"][kind]
-        assert facts["parent"][0] == f"sshd: {account}@"
+        assert facts["parent"][0] == f"{CONNECTIONS_PROGRAM.rpartition('/')[2]}: {account}@"
         assert (kind, differences(facts, seen["gated"][kind])) == (kind, [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -32,7 +33,10 @@ FILES = {
 
 
 def write(etc: Path, usr: Path) -> None:
-    """Write them below `etc`; sshd_config and pam.d/sshd are the packages' own, host keys are made now."""
+    """Write them below `etc`; sshd_config and pam.d/sshd are the packages' own, host keys are made now.
+
+    All but one word of pam.d/sshd: by it users have an environment of their own, which Debian left off with 13.
+    """
     moduli = etc / "ssh/moduli"
     kept = moduli.read_bytes() if moduli.exists() else b""
     shutil.rmtree(etc / "ssh", ignore_errors=True)  # the machine's host keys are not for tests
@@ -47,6 +51,8 @@ def write(etc: Path, usr: Path) -> None:
     for kind, first in PAM_COMMON.items():
         unix = "session required pam_unix.so\n" if kind == "session" else ""
         (etc / f"pam.d/common-{kind}").write_text(first + PAM_TAIL.format(kind) + unix)
+    sshd = etc / "pam.d/sshd"
+    sshd.write_text(re.sub(r"(pam_env\.so) (envfile=)", r"\1 user_readenv=1 \2", sshd.read_text()))
     for name, text in FILES.items():
         (etc / name).unlink(missing_ok=True)  # it may be a link to a place that is not here
         (etc / name).write_text(text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 DPKG_STATUS = Path("/var/lib/dpkg/status")
+KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MERGED_INTO_USR = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 APT_CONFIGURATION = """\
@@ -39,6 +41,7 @@ Dir::Log "{apt}/log";
 Debug::NoLocking "true";
 APT::Sandbox::User "root";
 APT::Install-Recommends "false";
+APT::Get::List-Cleanup "false";
 Acquire::Languages "none";
 Acquire::Retries "3";
 #clear APT::Update::Pre-Invoke;
@@ -84,13 +87,47 @@ def _download(packages: Sequence[str], apt: Path) -> list[Path]:
         (apt / folder).mkdir(parents=True, exist_ok=True)
     configuration = apt / "apt.conf"
     configuration.write_text(APT_CONFIGURATION.format(apt=apt, status=DPKG_STATUS))
-    wanted = ["install", "--yes", "--no-remove", *packages]
+    names, releases = _from_where(packages)
+    wanted = ["install", "--yes", "--no-remove", *names]
     try:
         return _download_with_these_lists(configuration, wanted)
     except FetchError:
         _say(f"asking apt for its package lists (kept in {apt}) …")
         _apt(configuration, ["update"])
+        if releases:
+            _add_releases(configuration, releases)
+            _apt(configuration, ["update"])
         return _download_with_these_lists(configuration, wanted)
+
+
+def _from_where(packages: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Return the packages as this system's apt knows them, and the releases that it may not know yet."""
+    system = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    names, releases = [], set()
+    for package in packages:
+        name, _, release = package.partition("/")
+        ours = release.split("-")[0] == system
+        names.append(package if ours else name)
+        if ours:
+            releases.add(release)
+    return names, releases
+
+
+def _add_releases(configuration: Path, releases: set[str]) -> None:
+    """Have apt look for these releases where the system has its own one from, beside all that it knows."""
+    shown = ["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages", "Component: main"]
+    places = {codename: address for address, codename in map(str.split, _apt(configuration, shown).splitlines())}
+    signed_by = f"[signed-by={KEYS}] " if KEYS.exists() else ""
+    known = Path("/etc/apt/sources.list")
+    lines = [known.read_text() if known.exists() else ""]
+    for release in sorted(releases):
+        if release.split("-")[0] not in places:
+            raise FetchError(f"apt does not know where {release} could be; add it to the sources of this machine.")
+        lines.append(f"deb {signed_by}{places[release.split('-')[0]]} {release} main\n")
+    sources = configuration.with_name("sources.list")
+    sources.write_text("\n".join(lines))
+    with configuration.open("a") as more:
+        more.write(f'Dir::Etc::sourcelist "{sources}";\n')
 
 
 def _download_with_these_lists(configuration: Path, wanted: list[str]) -> list[Path]:

@@ -1,6 +1,7 @@
 """Which Debian packages a private host is made of, by the name that `enter.py --with NAME` uses.
 
-Only what the host lacks is downloaded, and nothing is ever installed: see fetch_packages.py.
+Only what the host lacks is downloaded, and nothing is ever installed: see fetch_packages.py. PACKAGE/bookworm-backports
+comes from there on Debian 12, and from the system's own release on every other.
 """
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -23,6 +24,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "systemd",
         "tcsh",
         "zsh",
+    ),
+    # From 9.8 on, OpenSSH has a program of its own for each connection (sshd-session). Named before `host`, it wins.
+    "newer-openssh": tuple(
+        f"{package}/bookworm-backports" for package in ("openssh-client", "openssh-server", "openssh-sftp-server")
     ),
     # A real browser for the simulator's phone page.
     "browser": ("chromium", "chromium-driver", "fonts-dejavu-core"),
