@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from secsign_gate.broker.tcp_sockets import tcp_sockets
-from secsign_gate.core.ancestry import ROOT, Facts, Lineage, Process, UnprovenError
+from secsign_gate.core.ancestry import ROOT, Facts, Lineage, Process, TcpSockets, UnprovenError
 
 MAX_DEPTH = 32  # processes from a door to the top; sshd's own are the first four
 MAX_EXECUTABLE = 1024  # bytes; a longer path is that of no sshd
@@ -23,10 +23,19 @@ _UIDS = re.compile(rb"^Uid:\t(\d+)\t(\d+)\t", re.MULTILINE)
 def facts_about(pid: int) -> Facts:
     """Return process `pid` and its ancestors as far as they matter, read at one time in effect.
 
-    Raises UnprovenError if one of them ended meanwhile, or cannot be read.
+    Raises UnprovenError if one of them ended meanwhile, or cannot be read; or if the sockets of one of root's cannot,
+    unless one below it holds a connection.
     """
     chain = ancestors(pid)
-    sockets = {one.pid: tcp_sockets(one.pid) for one in chain[1:] if one.uid == ROOT and one.parent != 0}
+    sockets: dict[int, TcpSockets] = {}
+    for one in chain[1:]:
+        if one.uid == ROOT and one.parent != 0:
+            try:
+                sockets[one.pid] = tcp_sockets(one.pid)
+            except UnprovenError:
+                if not any(held.established for held in sockets.values()):
+                    raise
+                break  # what starts sshd may hold whatever it likes: the connection was found below it
     for before in chain:
         if identity(before.pid) != before._replace(executable=""):
             raise UnprovenError(f"process {before.pid} became another one while it was looked at")

@@ -13,14 +13,21 @@ from accounts import PASSWORD
 from by_hand import as_account
 from drop_in import gated
 from proof_broker import PYTHON, Answer, ProofBroker, answer_in
-from sshd import READY, SSHD
+from sshd import CONNECTIONS_PROGRAM, READY, SSHD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gate import Gate, Person
 
-LIKE_9_8 = Path(__file__).with_name("sshd_session_like_9_8.py")
+HOLDS_MANY = """
+import os, resource, subprocess, sys
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+sshd = subprocess.Popen(sys.argv[1:])  # before: the kernel gives a child room for as many
+os.dup2(2, 5000)
+sshd.wait()
+"""
 
 
 @pytest.fixture
@@ -86,7 +93,7 @@ def test_all_channels_of_a_connection_prove_the_same_and_another_connection_anot
         assert all(is_proven(answer) for answer in [*channels, other]), (channels, other)
         assert channels[1:] == channels[:-1]
         assert other.proven != channels[0].proven
-        assert executable_of(proven_sshd(channels[0])) == SSHD
+        assert executable_of(proven_sshd(channels[0])) == CONNECTIONS_PROGRAM
     finally:
         target = person.at("gated").replace("alice@", f"{account}@")
         for options in (first, second):
@@ -118,34 +125,47 @@ def test_ipv6(gate: Gate, broker: ProofBroker) -> None:
 
 def test_a_socket_for_both_protocols_and_no_listener(gate: Gate, broker: ProofBroker) -> None:
     """As with a socket unit of systemd that starts `sshd -i`: the address is IPv4-mapped in the kernel's tables."""
-    alice = gate.user("alice")
-    settings = gate.ungated.configuration
-    with socket.create_server(
-        ("::" if has_ipv6() else "127.0.0.1", 0), family=family(), dualstack_ipv6=has_ipv6()
-    ) as listener:
-        alice.client.knows("both", "127.0.0.1", listener.getsockname()[1])
-        login = alice.run("ssh", "alice@both", broker.ask)
-        stream, _ = listener.accept()
-        command = [SSHD, "-i", "-f", str(settings)]
-        with stream, subprocess.Popen(command, stdin=stream.fileno(), stdout=stream.fileno()) as server:
-            stream.close()
-            answer = answer_in(login.outcome().stdout)
-            server.wait()
+    answer = asked_without_listener(gate.user("alice"), "alice", broker.ask, gate)
     assert is_proven(answer)
     assert answer.ssh_connection.startswith("127.0.0.1 ")
 
 
+def test_what_starts_sshd_may_hold_more_descriptors_than_anybody_looks_through(
+    gate: Gate, broker: ProofBroker, root: Person
+) -> None:
+    """A service manager of a container, say. It is one of root's, and so are all between it and root's door."""
+    answer = asked_without_listener(root, "root", broker.ask, gate, PYTHON, "-c", HOLDS_MANY)
+    assert is_proven(answer), answer.why_not
+
+
+def asked_without_listener(person: Person, account: str, command: str, gate: Gate, *starter: str) -> Answer:
+    """Log in as `account` to an sshd of the connection's own, which `starter` starts; return what `command` prints."""
+    with socket.create_server(
+        ("::" if has_ipv6() else "127.0.0.1", 0), family=family(), dualstack_ipv6=has_ipv6()
+    ) as listener:
+        person.client.knows("both", "127.0.0.1", listener.getsockname()[1])
+        login = person.run("ssh", f"{account}@both", command)
+        stream, _ = listener.accept()
+        sshd = [*starter, SSHD, "-i", "-f", str(gate.ungated.configuration)]
+        with stream, subprocess.Popen(sshd, stdin=stream.fileno(), stdout=stream.fileno()) as server:
+            stream.close()
+            answer = answer_in(login.outcome().stdout)
+            server.wait()
+    return answer
+
+
 def test_an_sshd_that_was_upgraded_under_the_connection(gate: Gate, broker: ProofBroker) -> None:
-    """dpkg puts the new file in the old one's place: the kernel says `/usr/sbin/sshd (deleted)` from then on."""
+    """dpkg puts the new file in the old one's place: the kernel adds ` (deleted)` to its path from then on."""
     alice = gate.user("alice")
     options = multiplexed(alice, "long")
     before = asked(alice, broker.ask, *options)
-    sshd = Path(SSHD)
+    program = Path(CONNECTIONS_PROGRAM)
+    new = program.with_name("sshd.dpkg-new")
     try:
-        shutil.copy2(sshd, "/usr/sbin/sshd.dpkg-new")
-        Path("/usr/sbin/sshd.dpkg-new").rename(sshd)
+        shutil.copy2(program, new)
+        new.rename(program)
         assert is_proven(before)
-        assert executable_of(proven_sshd(before)) == f"{SSHD} (deleted)"
+        assert executable_of(proven_sshd(before)) == f"{program} (deleted)"
         assert asked(alice, broker.ask, *options) == before
     finally:
         alice.run("ssh", *options, "-O", "exit", alice.at("ungated")).outcome()
@@ -197,41 +217,6 @@ def test_nobody_logged_in_proves_nothing(broker: ProofBroker) -> None:
     for account in ("alice", "root"):
         shown = subprocess.run(as_account(account, {}, "sh", "-c", broker.ask), capture_output=True, check=True)
         assert answer_in(shown.stdout).proven is None
-
-
-@pytest.fixture
-def sshd_session() -> Iterator[Path]:
-    """A program of root's where 9.8 and newer have theirs; an interpreter, which plays it."""
-    program = Path("/usr/lib/openssh/sshd-session")
-    assert not program.exists()
-    shutil.copy2(Path(PYTHON).resolve(), program)
-    yield program
-    program.unlink()
-
-
-@pytest.mark.parametrize("account", ["alice", "root"])
-@pytest.mark.parametrize("at", ["127.0.0.1", "::1"])
-def test_processes_as_9_8_and_newer_have_them(broker: ProofBroker, sshd_session: Path, account: str, at: str) -> None:
-    if at == "::1" and not has_ipv6():
-        pytest.skip("::1 is not up")
-    with socket.create_server((at, 0), family=socket.AF_INET6 if ":" in at else socket.AF_INET) as listener:
-        answers = []
-        for _ in range(2):
-            with socket.create_connection(listener.getsockname()[:2]) as client, client.makefile("rb") as answer:
-                program = [str(sshd_session), "-I", "-S", str(LIKE_9_8)]
-                command = [*program, str(listener.fileno()), account, broker.ask]
-                with subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE) as session:
-                    own = client.getsockname()
-                    monitor, *said = answer.readline().decode().split("|", 1)
-                    channels = [answer_in(line) for line in [said[0].encode(), answer.readline()]]
-                    session.communicate()
-            assert channels[0] == channels[1]
-            proven = channels[0].proven
-            assert proven is not None, channels[0].why_not
-            assert proven["sshd"][0] == int(monitor)
-            assert proven["connection"] == f"{own[0]} {own[1]} {at} {listener.getsockname()[1]}"
-            answers.append(proven)
-    assert answers[0] != answers[1]
 
 
 def has_ipv6() -> bool:
