@@ -58,8 +58,10 @@ def test_accepted(settings: Settings, simulator: RunningSimulator, user: str) ->
 def test_the_phone_says_that_it_is_a_test_and_for_whom(
     settings: Settings, simulator: RunningSimulator, user: str
 ) -> None:
-    threading.Thread(target=simulator.deny, args=[user]).start()
+    tap = threading.Thread(target=simulator.deny, args=[user])
+    tap.start()
     pushed(settings, user)
+    tap.join()
     [shown] = [one for one in simulator.auth_sessions() if one["secsignid"] == user]
     assert "test by secsign-gate doctor: alice@" in str(shown)
 
