@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0  # that the probe waits; nobody measures it
 HOST_KEY = paramiko.ECDSAKey.generate()
-CUT_OFF = (OSError, EOFError, paramiko.SSHException)  # what paramiko may raise where the peer has gone
+PEER_HAS_GONE = (OSError, EOFError, paramiko.SSHException)  # what paramiko may raise where the peer has gone
 KEY = Identity("a key", paramiko.ECDSAKey.generate())
 KNOWN = HostKeys(fingerprints=(fingerprint(HOST_KEY.asbytes()),))
 
@@ -43,7 +43,7 @@ class Server:
                 threading.Thread(target=self._one, args=[stream], daemon=True).start()
 
     def _one(self, stream: socket.socket) -> None:
-        with suppress(*CUT_OFF), stream:
+        with suppress(*PEER_HAS_GONE), stream:
             self._serve(stream)
 
     def __enter__(self) -> Self:
@@ -111,7 +111,7 @@ class Rules(paramiko.ServerInterface):  # type: ignore[misc]  # it ships no type
 def execute(channel: paramiko.Channel, command: bytes) -> None:
     def run_it() -> None:
         done = subprocess.run(["/bin/sh", "-c", command], check=False, capture_output=True)
-        with suppress(*CUT_OFF):
+        with suppress(*PEER_HAS_GONE):
             channel.sendall(done.stdout)
             channel.send_exit_status(done.returncode)
             channel.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import paramiko  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from probe_servers import CUT_OFF, HOST_KEY, KEY, KNOWN, SECONDS, ssh_server, wishes
+from probe_servers import HOST_KEY, KEY, KNOWN, PEER_HAS_GONE, SECONDS, ssh_server, wishes
 
 from secsign_gate.probe.fault import HostKeyRefused, LoginRefused, LoginWaits, ProbeError
 from secsign_gate.probe.host_keys import HostKeys, read_host_keys
@@ -158,7 +158,7 @@ def test_a_session_that_floods_and_never_ends() -> None:
         del command
 
         def pour() -> None:
-            with suppress(*CUT_OFF):
+            with suppress(*PEER_HAS_GONE):
                 while True:
                     channel.sendall(b"12345 " * 1000)
 
