@@ -28,6 +28,12 @@ sshd = subprocess.Popen(sys.argv[1:])  # before: the kernel gives a child room f
 os.dup2(2, 5000)
 sshd.wait()
 """
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @pytest.fixture
@@ -136,6 +142,27 @@ def test_what_starts_sshd_may_hold_more_descriptors_than_anybody_looks_through(
     """A service manager of a container, say. It is one of root's, and so are all between it and root's door."""
     answer = asked_without_listener(root, "root", broker.ask, gate, PYTHON, "-c", HOLDS_MANY)
     assert is_proven(answer), answer.why_not
+
+
+def test_a_listener_that_systemd_listens_for(gate: Gate, broker: ProofBroker, root: Person) -> None:
+    """A socket unit with Accept=no gives its socket to the one sshd (sd_listen_fds(3)); Ubuntu's ssh.socket is such."""
+    if SSHD == CONNECTIONS_PROGRAM:
+        pytest.skip("Debian's sshd takes such a socket from 9.6 on")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        root.client.knows("socket-unit", *listener.getsockname())
+        sshd = [SSHD, "-D", "-f", str(gate.ungated.configuration)]
+        command = [PYTHON, "-c", AS_SYSTEMD, str(listener.fileno()), *sshd]
+        server = subprocess.Popen(command, pass_fds=[listener.fileno()])
+        try:
+            for account in ("alice", "root"):
+                login = root.run("ssh", f"{account}@socket-unit", broker.ask)
+                answer = answer_in(login.outcome().stdout)
+                assert is_proven(answer), answer.why_not
+                assert executable_of(server.pid) == SSHD
+                assert proven_sshd(answer) != server.pid
+        finally:
+            server.kill()
+            server.wait()
 
 
 def asked_without_listener(person: Person, account: str, command: str, gate: Gate, *starter: str) -> Answer:
