@@ -39,8 +39,9 @@ WAYS_AROUND := $(foreach subject,doctor every_bypass probe,$(wildcard tests/e2e/
 OTHER_DOORS := $(foreach subject,mandatory pam registered registry,$(wildcard tests/e2e/test_$(subject)*.py))
 IN_PARTS := $(SWITCHING_ON) $(WAYS_AROUND) $(OTHER_DOORS)
 # From 9.8 on OpenSSH has other processes, and other settings are open: what depends on these runs on such a one as well.
-ON_NEWER := activation daemon doctor_sshd drop_ins every_bypass forwarding hand_over keys_command leaving \
-    nothing_before_the_verdict one_login pam_account pam_auth probe_attempts proof registered_keys signals user_rc
+ON_NEWER := activation activation_systemd daemon doctor_sshd drop_ins every_bypass forwarding hand_over keys_command \
+    leaving nothing_before_the_verdict one_login pam_account pam_auth probe_attempts proof registered_keys signals \
+    user_rc
 PARTS := test-logins test-ways-around test-other-doors test-switching-on test-newer-openssh test-all-else
 .PHONY: $(PARTS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from activation_host import CONFIRM, PROGRAM, forget_changes
 from booted import SYSTEMD, Booted, CannotBootError
 from gate import let_in_as_root
 from ssh_client import SshClient
-from sshd import Sshd
+from sshd import CONNECTIONS_PROGRAM, SSHD, Sshd
 from stranger import until
 
 from secsign_gate.activation.arming import BOOT_UNIT, WATCHER
@@ -30,7 +31,7 @@ ExecReload=/usr/sbin/sshd -t -f {0}
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process
 """
-SOCKET = "[Socket]\nListenStream=127.0.0.1:2222\nAccept=yes\n"
+SOCKET = "[Socket]\nListenStream=127.0.0.1:2222\nAccept={0}\n"
 ONE_CONNECTION = """[Service]
 ExecStart=-/usr/sbin/sshd -i -f {0}
 StandardInput=socket
@@ -58,9 +59,9 @@ def drop_in(sshd: Sshd) -> Path:
     return sshd.folder / "sshd_config.d/00-secsign-gate.conf"
 
 
-def enable(host: Booted, sshd: Sshd, minutes: str = "5") -> str:
+def enable(host: Booted, sshd: Sshd, minutes: str = "5", *, check: bool = True) -> str:
     words = ("--sshd-config", sshd.configuration, "--minutes", minutes, "--yes", "--no-wait", "--no-trial")
-    return host.run(PROGRAM, "enable", "--user", "alice", *words)
+    return host.run(PROGRAM, "enable", "--user", "alice", *words, check=check)
 
 
 def test_watched_by_a_service_and_told_by_systemctl(sshd: Sshd) -> None:
@@ -132,7 +133,7 @@ def test_where_systemd_starts_an_sshd_for_each_connection(sshd: Sshd, tmp_path: 
     try:
         with booted() as host:
             host.run("mkdir", "-p", "/run/sshd")
-            units = (("ssh.socket", SOCKET), ("ssh@.service", ONE_CONNECTION.format(sshd.configuration)))
+            units = (("ssh.socket", SOCKET.format("yes")), ("ssh@.service", ONE_CONNECTION.format(sshd.configuration)))
             for name, text in units:
                 host.run("sh", "-c", f"printf %s '{text}' > /run/systemd/system/{name}")
             host.run("systemctl", "daemon-reload")
@@ -142,6 +143,46 @@ def test_where_systemd_starts_an_sshd_for_each_connection(sshd: Sshd, tmp_path: 
             assert confirmed.status == 0, confirmed
             host.run(PROGRAM, "disable")
             assert not drop_in(sshd).exists()
+    except CannotBootError as error:
+        pytest.skip(str(error))
+    finally:
+        root.close()
+
+
+@pytest.mark.parametrize("kill_mode", ["process", "control-group"])
+def test_where_systemd_listens_for_the_one_sshd(sshd: Sshd, tmp_path: Path, kill_mode: str) -> None:
+    """As Ubuntu has it (ssh.socket, Accept=no): told to read its files again, such an sshd ends."""
+    if SSHD == CONNECTIONS_PROGRAM:
+        pytest.skip("Debian's sshd takes a socket of systemd's from 9.6 on")
+    root = SshClient(tmp_path / "root")
+    root.knows("host", "127.0.0.1", 2222)
+    let_in_as_root(root.public_key)
+    service = SSH_UNIT.format(sshd.configuration).replace("KillMode=process", f"KillMode={kill_mode}\nType=notify")
+    typed, keyboard = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+    try:
+        with typed, booted() as host:
+            for name, text in (("ssh.socket", SOCKET.format("no")), ("ssh.service", service)):
+                host.run("sh", "-c", f"printf %s '{text}' > /run/systemd/system/{name}")
+            host.run("sh", "-c", "mkdir -p /run/sshd; systemctl daemon-reload; systemctl start ssh.socket")
+            session = root.run("ssh", "root@host", f"touch {tmp_path}/open; cat", stdin=typed)
+            until((tmp_path / "open").exists)
+            listener = host.show("ssh.service", "MainPID")
+            if kill_mode == "process":
+                assert f"sshd {listener} (ssh.service) was started anew" in enable(host, sshd)
+                assert drop_in(sshd).exists()
+            else:
+                assert "would cut the sessions" in enable(host, sshd, check=False)
+                assert not drop_in(sshd).exists()
+                assert host.show("ssh.service", "MainPID") == listener
+            with keyboard:
+                keyboard.write(b"still there\n")
+            assert session.outcome().stdout == b"still there\n"
+            if kill_mode == "process":
+                confirmed = root.run("ssh", "root@host", CONFIRM).outcome()
+                assert confirmed.status == 0, confirmed
+                host.run(PROGRAM, "disable")
+                assert not drop_in(sshd).exists()
+            assert root.run("ssh", "root@host", "true").outcome().status == 0
     except CannotBootError as error:
         pytest.skip(str(error))
     finally:
