@@ -221,30 +221,43 @@ def test_an_account_that_does_not_exist_is_told(tmp_path: Path) -> None:
     assert [finding.account for finding in found if finding.status == Status.BROKEN] == ["no-one"]
 
 
+OURS = SshdSettings(
+    authorized_keys_files=(".ssh/authorized_keys",),
+    authorized_keys_elsewhere="unrestricted",
+    trusted_user_ca_keys=(),
+    authorized_principals_files=(),
+    permit_user_rc=True,
+    expose_auth_info=False,
+    subsystems=(b"/usr/lib/openssh/sftp-server",),
+    sftp_server="/usr/lib/openssh/sftp-server",
+    executables=("/usr/sbin/sshd",),
+    motd_files=(),
+    mail_notice=True,
+    last_login=True,
+)
+
+
 def test_our_own_settings_are_held_against_sshds(tmp_path: Path) -> None:
-    ours = SshdSettings(
-        authorized_keys_files=(".ssh/authorized_keys",),
-        authorized_keys_elsewhere="unrestricted",
-        trusted_user_ca_keys=(),
-        authorized_principals_files=(),
-        permit_user_rc=True,
-        expose_auth_info=False,
-        subsystems=(b"/usr/lib/openssh/sftp-server",),
-        sftp_server="/usr/lib/openssh/sftp-server",
-        executables=("/usr/sbin/sshd",),
-        motd_files=(),
-        mail_notice=True,
-        last_login=True,
-    )
     ca = tmp_path / "ca.pub"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ca"], check=True)
-    found = examine(configured(tmp_path, {GATE: KEYS_ONLY}, f"TrustedUserCAKeys {ca}"), "alice", settings=ours)
+    found = examine(configured(tmp_path, {GATE: KEYS_ONLY}, f"TrustedUserCAKeys {ca}"), "alice", settings=OURS)
     key = [finding for finding in found if finding.bypass == "restricted-key"]
     assert [(one.status, one.line) for one in key] == [
         (Status.OPEN, 'authorized_keys_files = [".ssh/authorized_keys", ".ssh/authorized_keys2"]')
     ]
     certificate = [finding for finding in found if finding.bypass == "restricted-certificate"]
     assert [(one.status, one.line) for one in certificate] == [(Status.BROKEN, f'trusted_user_ca_keys = ["{ca}"]')]
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_program_for_connections_that_the_daemon_would_not_know_is_told(tmp_path: Path, daemon: bool) -> None:
+    """By it the daemon proves whose connection it is; a broker for one login proves nothing."""
+    gate = drop_in.for_the_daemon(drop_in.gated()) if daemon else drop_in.gated()
+    found = examine(configured(tmp_path, {GATE: gate}), "alice", settings=OURS)
+    told = [(one.status, one.line) for one in found if "executables" in one.line]
+    is_another = daemon and running_sshd.CONNECTIONS_PROGRAM != running_sshd.SSHD
+    line = f'executables = ["/usr/sbin/sshd", "{running_sshd.CONNECTIONS_PROGRAM}"]'
+    assert told == [(Status.BROKEN, line)] * is_another
 
 
 def test_a_running_sshd_that_has_not_read_its_files_is_told_to(tmp_path: Path) -> None:

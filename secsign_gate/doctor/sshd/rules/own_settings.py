@@ -100,9 +100,22 @@ def _user_rc(session: Session) -> Iterator[Hole]:
         yield Hole(Status.WEAK, what, mend, "permit_user_rc = false", "what was forbidden is to stay so")
 
 
+# From 9.8 on sshd has a program of its own for each connection (its release notes), which distributions put elsewhere.
+def _connections_program(session: Session) -> Iterator[Hole]:
+    settings = session.host.settings
+    program = session.effective.value("sshdsessionpath")
+    by_daemon = session.pam_gate is not None or (session.gate is not None and session.gate.broker)
+    if settings is not None and by_daemon and program and program not in settings.executables:
+        what = f"sshd's connections are those of {program}, which [sshd] executables does not name"
+        why = "the daemon proves no connection, so no approval covers one, no network is exempt, and PAM's door refuses"
+        line = f"executables = {_array([*settings.executables, program])}"
+        yield Hole(Status.BROKEN, what, "write it into [sshd] of secsign-gate.toml", line, why)
+
+
 RULES = (
     Rule("restricted-key", _key_files),
     Rule("restricted-certificate", _certificates),
     Rule("", _subsystems),
     Rule("", _user_rc),
+    Rule("", _connections_program),
 )
