@@ -146,7 +146,7 @@ def test_a_client_that_has_left_takes_its_push_along(visited: Visited, monkeypat
     async def test(visit: PamVisit) -> None:
         await visit.ask()
         visit.id_server.created.set_result(None)
-        await visit.hear()
+        await visit.id_server.asked  # who leaves before that costs no push
         visit.monitor.connected = False
         assert (await visit.answer()).why == Reason.CLIENT_LEFT
         visit.id_server.reported.set_result(AuthSessionState.PENDING)
