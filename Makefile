@@ -42,13 +42,13 @@ IN_PARTS := $(SWITCHING_ON) $(WAYS_AROUND) $(OTHER_DOORS)
 ON_NEWER := activation activation_systemd daemon doctor_sshd drop_ins every_bypass forwarding hand_over keys_command \
     leaving nothing_before_the_verdict one_login pam_account pam_auth probe_attempts proof registered_keys signals \
     user_rc
-PARTS := test-logins test-ways-around test-other-doors test-switching-on test-newer-openssh test-all-else
+PARTS := test-logins test-newer-openssh test-all-else test-other-doors test-ways-around test-switching-on
 .PHONY: $(PARTS)
 
 ifeq ($(PYTEST_ARGUMENTS),)
 test: venv
-	@echo 'Running the tests in six parts side by side; each says how it went when it is done, the last in some minutes.'
-	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target $(PARTS)
+	@echo 'Running the tests in six parts, four at a time; each says how it went when it is done, the last in some ten minutes.'
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going --output-sync=target $(PARTS)
 else
 test: venv
 	@$(PYTEST) $(PYTEST_ARGUMENTS)
