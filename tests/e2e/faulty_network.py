@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Self
 
 
@@ -20,7 +21,8 @@ class FaultyNetwork:
     def cut(self) -> None:
         """Close every connection, as a router that restarts does."""
         for end in self._ends:
-            end.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # it has gone down with the one before it
+                end.shutdown(socket.SHUT_RDWR)
 
     def go_silent(self) -> None:
         """Carry nothing any more, without a word to either side, as a cable that is pulled."""
