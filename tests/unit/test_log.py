@@ -376,8 +376,13 @@ class Journal(NamedTuple):
     dev_log: str
     enter: tuple[str, ...]
 
+    def is_in_sync(self) -> bool:
+        """Have it write all that it was told. It opens what it is asked by after what it is told by."""
+        done = subprocess.run([*self.enter, "journalctl", "--sync"], check=False, capture_output=True)
+        return done.returncode == 0
+
     def log(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        subprocess.run([*self.enter, "journalctl", "--sync"], check=True)
+        assert self.is_in_sync()
         return log(*arguments, program=(*self.enter, *LOG))
 
 
@@ -397,7 +402,7 @@ class TestJournal:
                 ("nsenter", f"--mount=/proc/{journald.pid}/ns/mnt"),
             )
             try:
-                while not Path(journal.dev_log).exists():
+                while not (Path(journal.dev_log).exists() and journal.is_in_sync()):
                     assert journald.poll() is None
                     time.sleep(0.01)
                 yield journal
