@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import drop_in
 import pytest
 from by_hand import asking
+from gate import master
 from running_broker import PROGRAM, SOCKET, RunningBroker
 from stranger import until
 
@@ -82,9 +83,7 @@ def looks(gate: Gate, name: str) -> int:
 def test_a_grant_covers_its_connection_for_its_time(gate: Gate, broker: RunningBroker, alice: Person) -> None:
     gate.configure(grants={"seconds": HOUR})
     broker.reload()
-    options = ["-o", f"ControlPath={alice.client.folder}/mux"]
-    master = ["ssh", "-F", str(alice.client.configuration), "-M", "-N", "-f", *options, alice.at("gated")]
-    subprocess.run(master, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    options = master(alice)
     first = alice.ssh("echo in", options=options)
     gate.phone("alice").accept()
     assert is_let_in(first)

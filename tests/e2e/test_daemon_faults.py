@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import drop_in
 import pytest
 from by_hand import as_account, asking
-from gate import CONFIGURATION
+from gate import CONFIGURATION, master
 from running_broker import FOLDER, PROGRAM, SOCKET, RunningBroker
 from stranger import until
 from system_log import DEV_LOG
@@ -60,9 +60,7 @@ def sentence_of(login: Login, *statuses: int) -> str:
 
 def shared(person: Person, count: int) -> tuple[list[str], list[Login]]:
     """Return the options of one SSH connection, and as many logins over it."""
-    options = ["-o", f"ControlPath={person.client.folder}/mux"]
-    command = ["ssh", "-F", str(person.client.configuration), "-M", "-N", "-f", *options, person.at("gated")]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    options = master(person)
     return options, [person.ssh("echo in", options=options) for _ in range(count)]
 
 
